@@ -1,0 +1,44 @@
+"""Our own strategies: add a variant here, then run it by its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.regret.protocol import Run, evaluate
+from bojax import strategies
+from bojax.problems import Problem
+
+
+def bojax_run(factory: Callable[[Any], Any]) -> Run:
+    """A run of a strategy by the pure layer, in double precision.
+
+    Args:
+        factory: space -> strategy.
+    """
+
+    def run(problem: Problem, x0: np.ndarray, seed: int, num_trials: int) -> np.ndarray:
+        y = list(evaluate(problem, x0))
+        # The next power of two is a padding bucket: one compilation a problem.
+        capacity = 1 << (num_trials - 1).bit_length()
+        with jax.enable_x64(True):
+            strategy = factory(problem.space)
+            state = strategy.init(jax.random.key(seed), capacity=capacity)
+            state = strategy.observe(state, jax.numpy.asarray(x0), jax.numpy.asarray(y))
+            while len(y) < num_trials:
+                points, state = strategy.ask(state)
+                value = evaluate(problem, np.asarray(points.x))
+                state = strategy.tell(state, points, jax.numpy.asarray(value))
+                y.append(value[0])
+        return np.array(y)
+
+    return run
+
+
+CONTENDERS: dict[str, Callable[[Any], Any]] = {
+    "bojax": lambda space: strategies.BayesOpt(space),
+    "bojax-random": lambda space: strategies.Random(space),
+    "bojax-sobol": lambda space: strategies.Sobol(space),
+}
+"""Name: space -> strategy. Runs are kept by name: a variant needs its own."""

@@ -1,0 +1,43 @@
+"""What is run: functions, seeds, initial points, budget, and the score."""
+
+import functools
+import zlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from bojax import problems
+from bojax.problems import Problem
+
+PROBLEMS = ("hartmann6", "branin", "rosenbrock4", "ackley5")
+NUM_TRIALS = 60
+FLOOR = 1e-8
+SEEDS = {"dev": range(20), "acceptance": range(1000, 1020)}
+"""Everything is tuned on the first and accepted on the second."""
+
+Run = Callable[[Problem, np.ndarray, int, int], np.ndarray]
+"""(problem, x0 [2d, d], seed, num_trials) -> y [num_trials], those of x0 first."""
+
+
+def initial_points(problem: Problem, seed: int) -> np.ndarray:
+    """2d uniform points, the same for every strategy."""
+    d = problem.space.num_columns
+    rng = np.random.default_rng([zlib.crc32(problem.name.encode()), seed])
+    return rng.random((2 * d, d))
+
+
+@functools.cache
+def _compiled(name: str) -> Callable:
+    return jax.jit(jax.vmap(problems.get(name).fn))
+
+
+def evaluate(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """Values [n] of points [n, d] of the unit cube, in double precision."""
+    with jax.enable_x64(True):
+        return np.asarray(_compiled(problem.name)(np.asarray(x, np.float64)))
+
+
+def log_regret(problem: Problem, regret: np.ndarray) -> np.ndarray:
+    """log10 of simple regret, no less than 1e-8 of the function's range."""
+    return np.log10(np.maximum(regret, FLOOR * problem.range))

@@ -1,0 +1,251 @@
+"""The demo: a neural network learns to read digits while its settings are tuned.
+
+A network of another width, or another optimizer, is another program to compile, which
+takes longer than to train it. So one program trains them all: its network is of the
+largest size, masked down to the size in question, and every setting is an argument.
+"""
+
+import functools
+import itertools
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+import bojax
+from bojax.tuning import Trial
+
+EPOCHS = 15
+MICROBATCH = 16
+MAX_DEPTH = 4
+MAX_WIDTH = 128
+ACTIVATIONS = {"relu": nnx.relu, "tanh": nnx.tanh, "gelu": nnx.gelu}
+
+SPACE = bojax.Space(
+    {
+        "learning_rate": bojax.Float(1e-4, 0.3, log=True),
+        "weight_decay": bojax.Float(1e-6, 0.1, log=True),
+        "depth": bojax.Int(1, MAX_DEPTH),
+        "width": bojax.Int(8, MAX_WIDTH, log=True),
+        "batch_size": bojax.Ordinal(16, 32, 64, 128),
+        "activation": bojax.Categorical(*ACTIVATIONS),
+        "optimizer": bojax.Categorical("adam", "sgd", "rmsprop"),
+        "momentum": bojax.Float(0.0, 0.99, when={"optimizer": "sgd"}),
+        "beta2": bojax.Float(0.9, 0.9999, when={"optimizer": "adam"}),
+    }
+)
+DEFAULT = {
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-4,
+    "depth": 2,
+    "width": 64,
+    "batch_size": 32,
+    "activation": "relu",
+    "optimizer": "adam",
+    "beta2": 0.999,
+}
+
+Settings = dict[str, Array]
+"""A configuration as numbers: categories by their index, see `Space.values`."""
+
+
+class Images(NamedTuple):
+    """Standardized pixels, and which digit each picture shows."""
+
+    x: Float[np.ndarray, "n 64"]
+    y: Int[np.ndarray, " n"]
+
+
+class Digits(NamedTuple):
+    """The same three parts of the data in every run."""
+
+    train: Images
+    validation: Images
+    test: Images
+
+
+@functools.cache
+def digits() -> Digits:
+    """Scikit-learn's 1797 scanned digits, in three parts of 1024, 373 and 400."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))
+    train, validation, test = np.split(order, [1024, 1397])
+    x = (x - x[train].mean()) / x[train].std()
+    x, y = x.astype(np.float32), y.astype(np.int32)
+    return Digits(*(Images(x[part], y[part]) for part in (train, validation, test)))
+
+
+class MLP(nnx.Module):
+    """A multilayer perceptron of any depth and width up to the largest."""
+
+    def __init__(self, settings: Settings, rngs: nnx.Rngs):
+        widths = [64] + [MAX_WIDTH] * MAX_DEPTH
+        self.hidden = nnx.List(
+            nnx.Linear(*sizes, rngs=rngs) for sizes in itertools.pairwise(widths)
+        )
+        self.output = nnx.Linear(MAX_WIDTH, 10, rngs=rngs)
+        # Weights start in proportion to 1 / sqrt(inputs), of which fewer are in use.
+        for layer in [*self.hidden[1:], self.output]:
+            layer.kernel[...] *= jnp.sqrt(MAX_WIDTH / settings["width"])
+
+    def __call__(
+        self, settings: Settings, x: Float[Array, "n 64"]
+    ) -> Float[Array, "n 10"]:
+        """Log odds of the digits: unused units are silent, unused layers skipped."""
+        in_use = jnp.arange(MAX_WIDTH) < settings["width"]
+        for i, layer in enumerate(self.hidden):
+            y = jax.lax.switch(
+                settings["activation"], list(ACTIVATIONS.values()), layer(x)
+            )
+            y = jnp.where(in_use, y, 0)
+            x = jnp.where(i < settings["depth"], y, x) if i else y
+        return self.output(x)
+
+
+def one_of(
+    index: Int[Array, ""], *options: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """The option of this index, which need not be known when compiling."""
+
+    def init(params):
+        return tuple(option.init(params) for option in options)
+
+    def update(updates, states, params=None):
+        def branch(i):
+            def run():
+                new, state = options[i].update(updates, states[i], params)
+                return new, (*states[:i], state, *states[i + 1 :])
+
+            return run
+
+        return jax.lax.switch(index, [branch(i) for i in range(len(options))])
+
+    return optax.GradientTransformation(init, update)
+
+
+def make_optimizer(settings: Settings) -> optax.GradientTransformationExtraArgs:
+    """The optimizer in question, which steps when it has seen a whole batch."""
+    direction = one_of(
+        settings["optimizer"],
+        optax.scale_by_adam(b2=settings["beta2"]),
+        optax.trace(settings["momentum"]),
+        optax.scale_by_rms(),
+    )
+    optimizer = optax.chain(
+        direction,
+        optax.add_decayed_weights(settings["weight_decay"]),
+        optax.scale_by_learning_rate(settings["learning_rate"]),
+    )
+    pieces = (settings["batch_size"] / MICROBATCH).astype(jnp.int32)
+    return optax.MultiSteps(optimizer, lambda _: pieces).gradient_transformation()
+
+
+@nnx.jit
+def start(
+    x: Float[Array, " d"], key: PRNGKeyArray
+) -> tuple[Settings, MLP, optax.OptState]:
+    """Settings at a point of the space, with an untrained network and its optimizer."""
+    settings = SPACE.values(x)
+    model = MLP(settings, nnx.Rngs(key))
+    return settings, model, make_optimizer(settings).init(nnx.state(model))
+
+
+@nnx.jit
+def train_epoch(
+    settings: Settings,
+    model: MLP,
+    state: optax.OptState,
+    key: PRNGKeyArray,
+    images: Images,
+) -> optax.OptState:
+    """One pass over the images in random order; changes the model in place."""
+    optimizer = make_optimizer(settings)
+    structure, weights = nnx.split(model)
+
+    def loss(weights, rows):
+        logits = nnx.merge(structure, weights)(settings, images.x[rows])
+        labels = images.y[rows]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    def step(carry, rows):
+        weights, state = carry
+        gradient = jax.grad(loss)(weights, rows)
+        updates, state = optimizer.update(gradient, state, weights)
+        return (optax.apply_updates(weights, updates), state), None
+
+    order = jax.random.permutation(key, len(images.y)).reshape(-1, MICROBATCH)
+    (weights, state), _ = jax.lax.scan(step, (weights, state), order)
+    nnx.update(model, weights)
+    return state
+
+
+@nnx.jit
+def error(settings: Settings, model: MLP, images: Images) -> Float[Array, ""]:
+    """The fraction of the images that the network misreads."""
+    return jnp.mean(jnp.argmax(model(settings, images.x), axis=1) != images.y)
+
+
+def fit(config: dict[str, Any]) -> Iterator[tuple[Settings, MLP]]:
+    """Trains a network, and shows it after each epoch."""
+    key = jax.random.key(0)
+    settings, model, state = start(jnp.asarray(SPACE.encode(config)), key)
+    for epoch in range(EPOCHS):
+        key_epoch = jax.random.fold_in(key, epoch)
+        state = train_epoch(settings, model, state, key_epoch, digits().train)
+        yield settings, model
+
+
+def train(config: dict[str, Any]) -> Iterator[float]:
+    """The objective: yields the validation error after each epoch."""
+    for settings, model in fit(config):
+        yield float(error(settings, model, digits().validation))
+
+
+def test_error(config: dict[str, Any]) -> float:
+    """The error on images that had no part in training or tuning."""
+    *_, (settings, model) = fit(config)
+    return float(error(settings, model, digits().test))
+
+
+def table(trials: Sequence[Trial]) -> str:
+    """The five best configurations and their validation errors, aligned."""
+
+    def show(value):
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    best = sorted((t for t in trials if t.state == "done"), key=lambda t: t.value)[:5]
+    rows = [["trial", "error %", *SPACE.names]]
+    for trial in best:
+        settings = [show(trial.config.get(name, "-")) for name in SPACE.names]
+        rows.append([str(trial.number), f"{100 * trial.value:.2f}", *settings])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+
+
+def run(num_trials: int = 40, out: pathlib.Path = pathlib.Path("out"), seed: int = 0):
+    """Tunes the network, prints what came of it and draws the figures into a folder."""
+    began = time.perf_counter()
+    strategy = bojax.strategies.BayesOpt(SPACE, num_initial=8)
+    result = bojax.minimize(
+        train, SPACE, num_trials=num_trials, key=seed, strategy=strategy
+    )
+    print(f"\nThe best of {len(result.trials)} configurations on validation images:\n")
+    print(table(result.trials))
+    print(
+        f"\nOn test images {100 * test_error(result.x):.2f} % of them misread by the "
+        f"best, {100 * test_error(DEFAULT):.2f} % by the default configuration."
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"\n{time.perf_counter() - began:.0f} s")

@@ -1,0 +1,148 @@
+"""Acquisitions in closed form: what is gained by evaluating one point.
+
+Each is a scalar function of the mean and variance at a point, and a callable pytree
+around a posterior. The objective is minimized, an acquisition is maximized.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bojax._numerics import log_h
+from bojax.surrogates.base import Posterior
+
+
+def log_expected_improvement(
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+) -> Float[Array, ""]:
+    """log E[max(best_y - f, 0)] = log sigma + log h((best_y - mean) / sigma).
+
+    Finite, with a finite gradient, where the expected improvement itself underflows.
+
+    References:
+        Ament et al. (2023), Unexpected improvements to expected improvement for Bayesian
+        optimization, equation 8.
+    """
+    sigma = jnp.sqrt(variance)
+    return jnp.log(sigma) + log_h((best_y - mean) / sigma)
+
+
+def expected_improvement(
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+) -> Float[Array, ""]:
+    """E[max(best_y - f, 0)].
+
+    References:
+        Jones, Schonlau and Welch (1998), equation 15.
+    """
+    return jnp.exp(log_expected_improvement(mean, variance, best_y))
+
+
+def probability_of_improvement(
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+) -> Float[Array, ""]:
+    """P(f < best_y) = Phi((best_y - mean) / sigma).
+
+    References:
+        Kushner (1964).
+    """
+    return jax.scipy.special.ndtr((best_y - mean) / jnp.sqrt(variance))
+
+
+def upper_confidence_bound(
+    mean: Float[Array, ""], variance: Float[Array, ""], beta: Float[Array, ""] | float
+) -> Float[Array, ""]:
+    """-mean + sqrt(beta) sigma, the optimist's value of -f.
+
+    References:
+        Srinivas et al. (2010), Gaussian process optimization in the bandit setting,
+        equation 6.
+    """
+    return -mean + jnp.sqrt(beta * variance)
+
+
+class Acquisition(eqx.Module):
+    """What there is to gain from evaluating a batch of points: to be maximized.
+
+    A pytree, not a closure: with new data it is another value of the same type, for
+    which nothing is compiled again.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
+        """Value of evaluating the rows of `x`."""
+
+
+class LogEI(Acquisition):
+    """Log expected improvement of one point.
+
+    Args:
+        posterior: of the objective.
+        best_y: the value to beat.
+
+    Example:
+        >>> import bojax, jax.numpy as jnp
+        >>> gp = bojax.surrogates.GP(bojax.Space({"a": bojax.Float(0, 1)}))
+        >>> data = bojax.Dataset.of(jnp.array([[0.0], [1.0]]), jnp.array([0.0, 1.0]))
+        >>> acquisition = LogEI(gp.condition(data), 0.0)
+        >>> bool(acquisition(jnp.array([[0.1]])) > acquisition(jnp.array([[0.9]])))
+        True
+    """
+
+    posterior: Posterior
+    best_y: Float[Array, ""] | float
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        """Log expected improvement at the only row of `x`."""
+        return log_expected_improvement(*self.posterior.marginal(x[0]), self.best_y)
+
+
+class EI(Acquisition):
+    """Expected improvement of one point; `LogEI` is the same and easier to maximize.
+
+    Args:
+        posterior: of the objective.
+        best_y: the value to beat.
+    """
+
+    posterior: Posterior
+    best_y: Float[Array, ""] | float
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        """Expected improvement at the only row of `x`."""
+        return expected_improvement(*self.posterior.marginal(x[0]), self.best_y)
+
+
+class PI(Acquisition):
+    """Probability of improvement of one point.
+
+    Args:
+        posterior: of the objective.
+        best_y: the value to beat.
+    """
+
+    posterior: Posterior
+    best_y: Float[Array, ""] | float
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        """Probability of improvement at the only row of `x`."""
+        return probability_of_improvement(*self.posterior.marginal(x[0]), self.best_y)
+
+
+class UCB(Acquisition):
+    """Upper confidence bound of -f at one point.
+
+    Args:
+        posterior: of the objective.
+        beta: squared width of the bound, in standard deviations.
+    """
+
+    posterior: Posterior
+    beta: Float[Array, ""] | float = 2.0
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        """Upper confidence bound at the only row of `x`."""
+        return upper_confidence_bound(*self.posterior.marginal(x[0]), self.beta)

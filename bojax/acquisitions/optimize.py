@@ -1,0 +1,256 @@
+"""Maximization of an acquisition over a whole space: numbers, categories, conditions."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from bojax import _lbfgs
+from bojax._sobol import sobol
+from bojax.acquisitions.analytic import Acquisition
+from bojax.data import ENUMERABLE, Trials
+from bojax.space import Space
+
+_MANY_LEVELS = 16
+"""Columns of more levels are searched as numbers, and by steps of one level."""
+
+_ALTERNATIONS = 3
+"""Rounds of numeric and discrete search where a space has both kinds of columns."""
+
+_PENALTY = 1e3
+"""Weight of squared violations, each in units of its spread over the cube."""
+
+
+@eqx.filter_jit
+def optimize(
+    acquisition: Acquisition,
+    space: Space,
+    key: PRNGKeyArray,
+    q: int = 1,
+    *,
+    near: Float[Array, "k d"] | None = None,
+    tried: Trials | None = None,
+    num_raw: int = 512,
+    num_starts: int = 6,
+    max_evaluations: int = 60,
+) -> tuple[Float[Array, "q d"], Float[Array, ""]]:
+    """The batch of points with the greatest acquisition, as far as a search can tell.
+
+    Scrambled Sobol points, and points scattered around `near`, are screened; from the
+    best of each of several groups of them L-BFGS climbs in the numeric columns, in turn with the
+    best change of one discrete column at a time. A finite space of up to 4,096
+    configurations is searched exhaustively instead, for q = 1.
+
+    Args:
+        acquisition: what to maximize, a callable pytree.
+        space: its conditions and constraints are respected.
+        key: of the screened points.
+        q: points chosen jointly.
+        near: points around which to look more closely, the incumbent for one.
+        tried: rows in use here are not chosen while anything else is found.
+        num_raw: points screened.
+        num_starts: local searches.
+        max_evaluations: of each local search and round.
+
+    Returns:
+        The points, representable and feasible, and their value.
+
+    Raises:
+        ValueError: if a count is not positive.
+    """
+    for name, count in (("q", q), ("num_raw", num_raw), ("num_starts", num_starts)):
+        if count < 1:
+            raise ValueError(f"{name}: expected at least 1, got {count}")
+    everything = None
+    if q == 1 and not math.isinf(space.size):
+        everything = space.enumerate(ENUMERABLE)
+    if everything is None:
+        raw = _raw_points(space, key, q, near, num_raw)
+    else:
+        raw = jnp.asarray(everything)[:, None, :]
+    raw = raw.astype(_dtype(acquisition))
+    values = _screen(acquisition, space, raw)
+    if everything is None:
+        start = _best_of_each(values, num_starts)
+        climbed = _climb(acquisition, space, raw[start], raw, max_evaluations)
+        raw = jnp.concatenate([climbed, raw])
+        values = jnp.concatenate([_screen(acquisition, space, climbed), values])
+    rank = -values
+    if tried is not None:
+        taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw)
+        rank = jnp.where(taken & ~jnp.all(taken | jnp.isinf(rank)), jnp.inf, rank)
+    best = jnp.argmin(rank)
+    return raw[best], values[best]
+
+
+def _dtype(acquisition: Acquisition) -> jnp.dtype:
+    return jnp.result_type(
+        *(leaf for leaf in jax.tree.leaves(acquisition) if eqx.is_inexact_array(leaf))
+    )
+
+
+def _screen(
+    acquisition: Acquisition, space: Space, x: Float[Array, "c q d"]
+) -> Float[Array, " c"]:
+    """Values of batches; minus infinity where one is infeasible or not a number."""
+    values = jax.vmap(acquisition)(x)
+    values = jnp.where(jnp.isnan(values), -jnp.inf, values)
+    if space.constraints:
+        feasible = jnp.all(jax.vmap(jax.vmap(space.feasible))(x), axis=1)
+        values = jnp.where(feasible, values, -jnp.inf)
+    return values
+
+
+def _raw_points(
+    space: Space,
+    key: PRNGKeyArray,
+    q: int,
+    near: Float[Array, "k d"] | None,
+    num_raw: int,
+) -> Float[Array, "c q d"]:
+    """Representable points: spread over the cube, and scattered around `near`.
+
+    Those around `near` move in boxes of all sizes; a finite column moves for one in
+    five of them only.
+    """
+    d = space.num_columns
+    num_near = 0 if near is None else num_raw // 4
+    finite = space.num_levels > 0
+    width = (2 * d if np.any(finite) else d) + 1
+    draws = sobol(key, jnp.arange(num_raw + num_near), q * width)
+    draws = draws.reshape(-1, q, width)
+    size, spread, chance = draws[..., :1], draws[..., 1 : d + 1], draws[..., -d:]
+    if space.constraints:
+        # Where little is feasible, uniform feasible points take half of the places.
+        half = num_raw // 2
+        sampled = space.sample(jax.random.fold_in(key, 1), half * q)
+        spread = spread.at[:half].set(sampled.reshape(half, q, d).astype(spread.dtype))
+    if near is not None:
+        center = near[np.arange(num_near * q) % near.shape[0]].reshape(num_near, q, d)
+        reach = 10 ** (-3 + 2.7 * size[num_raw:])
+        moved = jnp.clip(center + reach * (2 * spread[num_raw:] - 1), 0, 1)
+        redrawn = jnp.where(chance[num_raw:] < 0.2, spread[num_raw:], center)
+        moved = jnp.where(finite, redrawn, moved)
+        spread = spread.at[num_raw:].set(moved.astype(spread.dtype))
+    return jax.vmap(jax.vmap(space.project))(spread)
+
+
+def _best_of_each(values: Float[Array, " c"], count: int) -> Int[Array, " r"]:
+    """The best of each of `count` interleaved groups, hence the best of all too."""
+    padded = jnp.pad(values, (0, -len(values) % count), constant_values=-jnp.inf)
+    groups = padded.reshape(-1, count)
+    return jnp.argmax(groups, axis=0) * count + jnp.arange(count)
+
+
+def _climb(
+    acquisition: Acquisition,
+    space: Space,
+    starts: Float[Array, "r q d"],
+    raw: Float[Array, "c q d"],
+    max_evaluations: int,
+) -> Float[Array, "r q d"]:
+    """Local search from each start; the result is never worse than its start."""
+    levels = np.asarray(space.num_levels)
+    numeric = ~space.is_categorical & ((levels == 0) | (levels > _MANY_LEVELS))
+    discrete = np.any(levels > 0)
+    if space.constraints:
+        violations = jax.vmap(jax.vmap(space.violations))(raw)
+        unit = jnp.std(violations, axis=(0, 1)) + jnp.finfo(raw.dtype).tiny
+
+    def better(x, candidate):
+        """The second where it is feasible and of greater value."""
+        both = jnp.stack([x, candidate])
+        values = _screen(acquisition, space, both)
+        return jnp.where(values[1] > values[0], candidate, x)
+
+    def slide(x):
+        """L-BFGS in the numeric columns."""
+
+        def loss(numbers, acquisition):
+            moved = x.at[:, numeric].set(numbers.reshape(x.shape[0], -1))
+            value = -acquisition(moved)
+            if space.constraints:
+                excess = jnp.maximum(jax.vmap(space.violations)(moved) / unit, 0)
+                value = value + _PENALTY * jnp.sum(excess**2)
+            return value
+
+        start = x[:, numeric].ravel()
+        found = _lbfgs.minimize(
+            loss,
+            start,
+            jnp.zeros_like(start),
+            jnp.ones_like(start),
+            acquisition,
+            max_evaluations=max_evaluations,
+            gtol=1e-5,
+            ftol=1e-9,
+        )
+        end = x.at[:, numeric].set(found.x.reshape(x.shape[0], -1))
+        if space.constraints:
+            end = _last_feasible(space, x, end)
+        return better(x, jax.vmap(space.project)(end))
+
+    def step(x):
+        """The best change of one discrete column of one point, if any is better."""
+        moves = jnp.concatenate([x[None], _moves(space, x)])
+        return moves[jnp.argmax(_screen(acquisition, space, moves))]
+
+    if not discrete:
+        return jax.vmap(slide)(starts)
+
+    def alternate(_, x):
+        x = jax.vmap(slide)(x) if np.any(numeric) else x
+        return jax.lax.fori_loop(0, 2, lambda _, x: jax.vmap(step)(x), x)
+
+    return jax.lax.fori_loop(0, _ALTERNATIONS, alternate, starts)
+
+
+def _last_feasible(
+    space: Space, start: Float[Array, "q d"], end: Float[Array, "q d"]
+) -> Float[Array, "q d"]:
+    """The feasible point furthest along the way from a feasible start, by bisection."""
+
+    def at(t):
+        return start + t * (end - start)
+
+    def feasible(t) -> Bool[Array, ""]:
+        return jnp.all(jax.vmap(lambda x: space.feasible(space.project(x)))(at(t)))
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = (low + high) / 2
+        inside = feasible(middle)
+        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+
+    zero, one = jnp.zeros((), start.dtype), jnp.ones((), start.dtype)
+    low, _ = jax.lax.fori_loop(0, 30, halve, (zero, one))
+    return at(jnp.where(feasible(one), one, low))
+
+
+def _moves(space: Space, x: Float[Array, "q d"]) -> Float[Array, "m q d"]:
+    """Every batch that differs in one discrete column of one point, projected."""
+    q, d = x.shape
+    row, column, target, offset = [], [], [], []
+    for point in range(q):
+        for j, levels in enumerate(space.levels):
+            if levels is None:
+                continue
+            if len(levels) <= _MANY_LEVELS or space.is_categorical[j]:
+                goals = [(level, 0.0) for level in levels]
+            else:
+                goals = [(0.0, sign / len(levels)) for sign in (-1, 1)]
+            for goal, shift in goals:
+                row.append(point)
+                column.append(j)
+                target.append(goal)
+                offset.append(shift)
+    count = np.arange(len(row))
+    present = x[np.array(row), np.array(column)]
+    shifted = jnp.clip(present + np.array(offset, x.dtype), 0, 1)
+    value = jnp.where(np.array(offset) != 0, shifted, np.array(target, x.dtype))
+    moved = jnp.broadcast_to(x, (len(row), q, d))
+    moved = moved.at[count, np.array(row), np.array(column)].set(value)
+    return jax.vmap(jax.vmap(space.project))(moved)

@@ -1,0 +1,237 @@
+"""What passes between a strategy and the world: points asked, outcomes told, data."""
+
+import dataclasses
+import enum
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Dataset(eqx.Module):
+    """Observations of one function on the unit cube, padded.
+
+    Args:
+        x: points, one row each, inactive columns at 1/2.
+        y: values, minimized. Rows outside `mask` are ignored, whatever they hold.
+        mask: which rows are observations.
+        variance: known variance of the noise of each value, in squared units of `y`;
+            zero where only the surrogate's own noise applies.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Dataset.of(jnp.zeros((3, 2)), jnp.arange(3.0)).mask.tolist()
+        [True, True, True]
+    """
+
+    x: Float[Array, "n d"]
+    y: Float[Array, " n"]
+    mask: Bool[Array, " n"]
+    variance: Float[Array, " n"]
+
+    @classmethod
+    def of(
+        cls,
+        x: Float[Array, "n d"],
+        y: Float[Array, " n"],
+        variance: Float[Array, " n"] | None = None,
+        capacity: int | None = None,
+    ) -> "Dataset":
+        """Unpadded arrays as a dataset of `capacity` rows (default: as many as given)."""
+        missing = 0 if capacity is None else capacity - x.shape[0]
+        if missing < 0:
+            raise ValueError(
+                f"capacity: expected at least {x.shape[0]} rows, got {capacity}"
+            )
+        variance = jnp.zeros_like(y) if variance is None else variance
+        return cls(
+            x=jnp.pad(x, ((0, missing), (0, 0)), constant_values=0.5),
+            y=jnp.pad(y, (0, missing)),
+            mask=jnp.arange(x.shape[0] + missing) < x.shape[0],
+            variance=jnp.pad(variance, (0, missing)),
+        )
+
+
+class Points(eqx.Module):
+    """Points that a strategy asks for.
+
+    Args:
+        x: the points, on the unit cube.
+        number: how many points had been asked for before each; the key of its draws.
+        trial: the trial that each belongs to.
+    """
+
+    x: Float[Array, "q d"]
+    number: Int[Array, " q"]
+    trial: Int[Array, " q"]
+
+
+class Outcome(eqx.Module):
+    """What came of one point, or of a batch of them.
+
+    Args:
+        y: the value; NaN marks a failed trial, which is data and never an incumbent.
+            Shapes `[]`, `[q]` or `[q, m]`.
+        variance: known variance of the noise in `y`, in its squared units.
+        done: False for a provisional value: it is not recorded, the point stays pending.
+
+    Example:
+        >>> Outcome(0.3, variance=0.01).done
+        True
+    """
+
+    y: Float[Array, "..."] | float
+    variance: Float[Array, "..."] | float | None = None
+    done: Bool[Array, "..."] | bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What a stopping rule says of a trial in progress. Without arguments: go on.
+
+    Args:
+        stop: end the trial; its value will not be worth the wait.
+        pause: put the trial aside; it may be resumed.
+        probability: of ending better than the best so far; NaN where unknown.
+        mean: prediction of the trial's final value; NaN where there is none.
+        std: standard deviation of that prediction.
+        reason: why, in words.
+
+    Example:
+        >>> Decision(stop=True, reason="worse than the median").stop
+        True
+    """
+
+    stop: bool = False
+    pause: bool = False
+    probability: float = math.nan
+    mean: float = math.nan
+    std: float = math.nan
+    reason: str = ""
+
+
+ENUMERABLE = 4096
+"""Finite spaces of up to this many configurations are searched exhaustively."""
+
+
+class Status(enum.IntEnum):
+    """What a row of `Trials` holds."""
+
+    EMPTY = 0
+    PENDING = 1
+    DONE = 2
+
+
+class Trials(eqx.Module):
+    """Everything that was asked, told and observed so far: a padded table.
+
+    Rows are filled in order and never freed. A row that is asked for is pending until
+    it is told. Writing past the last row is silent in JAX, so it is dropped here and
+    flagged in `overflow`.
+
+    Args:
+        x: points on the unit cube.
+        y: objectives, minimized; NaN where pending, and where the trial failed.
+        variance: known noise variance of `y`, zero where unknown.
+        number: the number under which a point was asked for; -1 where it was observed.
+        status: a `Status` for each row.
+        size: how many rows are in use.
+        overflow: whether something could not be recorded.
+    """
+
+    x: Float[Array, "n d"]
+    y: Float[Array, "n m"]
+    variance: Float[Array, "n m"]
+    number: Int[Array, " n"]
+    status: Int[Array, " n"]
+    size: Int[Array, ""]
+    overflow: Bool[Array, ""]
+
+    @classmethod
+    def empty(
+        cls, capacity: int, num_columns: int, num_objectives: int = 1
+    ) -> "Trials":
+        """A table without rows in use."""
+        return cls(
+            x=jnp.full((capacity, num_columns), 0.5),
+            y=jnp.full((capacity, num_objectives), jnp.nan),
+            variance=jnp.zeros((capacity, num_objectives)),
+            number=jnp.full(capacity, -1, jnp.int32),
+            status=jnp.full(capacity, Status.EMPTY, jnp.int32),
+            size=jnp.zeros((), jnp.int32),
+            overflow=jnp.zeros((), bool),
+        )
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there are, in use or not."""
+        return self.x.shape[0]
+
+    @property
+    def done(self) -> Bool[Array, " n"]:
+        """Rows whose outcome is known, failed ones included."""
+        return self.status == Status.DONE
+
+    @property
+    def pending(self) -> Bool[Array, " n"]:
+        """Rows that were asked for and not yet told."""
+        return self.status == Status.PENDING
+
+    def contains(self, x: Float[Array, " d"]) -> Bool[Array, ""]:
+        """Whether a row in use holds this very point."""
+        close = jnp.abs(self.x - x) <= 8 * jnp.finfo(self.x.dtype).eps
+        return jnp.any(jnp.all(close, axis=1) & (self.status != Status.EMPTY))
+
+    def first_untried(
+        self, candidates: Float[Array, "c d"], rank: Float[Array, " c"]
+    ) -> Float[Array, " d"]:
+        """The candidate of least rank that no row in use holds; of least rank if all are.
+
+        Args:
+            candidates: representable points.
+            rank: preference, lower first; infinite where a candidate may not be taken
+                while any other may.
+        """
+        out = jax.vmap(self.contains)(candidates) | jnp.isinf(rank)
+        rank = jnp.where(out & ~jnp.all(out), jnp.inf, rank)
+        return candidates[jnp.argmin(rank)]
+
+    def append(
+        self,
+        x: Float[Array, "q d"],
+        y: Float[Array, "q m"],
+        variance: Float[Array, "q m"],
+        number: Int[Array, " q"],
+        status: Status,
+    ) -> "Trials":
+        """The table with new rows; what does not fit is dropped and flagged."""
+        rows = self.size + jnp.arange(x.shape[0])
+        return Trials(
+            x=self.x.at[rows].set(x, mode="drop"),
+            y=self.y.at[rows].set(y, mode="drop"),
+            variance=self.variance.at[rows].set(variance, mode="drop"),
+            number=self.number.at[rows].set(number, mode="drop"),
+            status=self.status.at[rows].set(jnp.int32(status), mode="drop"),
+            size=jnp.minimum(self.size + x.shape[0], self.capacity),
+            overflow=self.overflow | (self.size + x.shape[0] > self.capacity),
+        )
+
+    def grow(self, capacity: int) -> "Trials":
+        """The same rows in a table of `capacity` rows."""
+        if capacity < self.capacity:
+            raise ValueError(
+                f"capacity: expected at least {self.capacity}, got {capacity}"
+            )
+        larger = Trials.empty(capacity, self.x.shape[1], self.y.shape[1])
+        rows = slice(0, self.capacity)
+        return Trials(
+            x=larger.x.astype(self.x.dtype).at[rows].set(self.x),
+            y=larger.y.astype(self.y.dtype).at[rows].set(self.y),
+            variance=larger.variance.astype(self.y.dtype).at[rows].set(self.variance),
+            number=larger.number.at[rows].set(self.number),
+            status=larger.status.at[rows].set(self.status),
+            size=self.size,
+            overflow=self.overflow,
+        )

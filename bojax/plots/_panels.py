@@ -1,0 +1,98 @@
+"""Panels one above the other: a surrogate, and an acquisition beneath."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bojax.acquisitions import Acquisition
+from bojax.plots import _style
+from bojax.plots._line import Line
+from bojax.plots._surface import beliefs, gains, readable_limits
+from bojax.surrogates import GPPosterior
+
+_MOST_COLUMNS = 4
+_HEIGHTS = 2.6, 1.3
+_BAND = 1.96
+
+
+def new_panels(num_lines: int, num_panels: int) -> np.ndarray:
+    """Axes `[num_lines, num_panels]` of a new figure, in as many rows as it takes."""
+    num_columns = min(num_lines, _MOST_COLUMNS)
+    num_rows = -(-num_lines // num_columns)
+    heights = _HEIGHTS[:num_panels]
+    axes = _style.new_axes(
+        max(2.6 * num_columns, 6.0),
+        num_rows * sum(heights),
+        num_rows * num_panels,
+        num_columns,
+        height_ratios=heights * num_rows,
+        sharey="row",
+    )
+    blocks = axes.reshape(num_rows, num_panels, num_columns).swapaxes(1, 2)
+    panels = blocks.reshape(-1, num_panels)
+    for ax in panels[num_lines:].flat:
+        ax.remove()
+    return panels[:num_lines]
+
+
+def draw(
+    panels: np.ndarray,
+    lines: Sequence[Line],
+    posterior: GPPosterior,
+    acquisition: Acquisition | None,
+) -> None:
+    """For each line a surrogate, the acquisition beneath, and where it is greatest."""
+    for ax, line in zip(panels[:, 0], lines, strict=True):
+        mean, std = beliefs(posterior, line.x)
+        _draw_surrogate(ax, line, mean, _BAND * std)
+        line.dress(ax)
+        ax.set_ylabel("value")
+    if acquisition is not None:
+        values = [gains(acquisition, line.space, line.x) for line in lines]
+        limits = readable_limits(np.concatenate(values))
+        for (top, bottom), line, value in zip(panels, lines, values, strict=True):
+            _draw_acquisition(bottom, line, value, limits)
+            _mark_maximum(top, bottom, line, value)
+            line.dress(bottom)
+            bottom.set_ylabel(type(acquisition).__name__)
+            top.set_xlabel("")
+            top.tick_params(labelbottom=False)
+    for ax in panels.flat:
+        spec = ax.get_subplotspec()
+        if ax.get_shared_y_axes().get_siblings(ax)[1:] and not spec.is_first_col():
+            ax.set_ylabel("")
+
+
+def _draw_surrogate(ax: Axes, line: Line, mean: np.ndarray, band: np.ndarray) -> None:
+    color = {"color": _style.SURROGATE}
+    if line.discrete:
+        bar = {"linestyle": "none", "elinewidth": 4, "alpha": 0.3}
+        ax.errorbar(line.at, mean, band, **bar, **color)
+        ax.plot(line.at, mean, **_style.DOT, **color, label="mean, 95 %")
+    else:
+        ax.fill_between(line.at, mean - band, mean + band, alpha=0.2, lw=0, **color)
+        ax.plot(line.at, mean, lw=1.8, **color, label="mean, 95 %")
+
+
+def _draw_acquisition(
+    ax: Axes, line: Line, values: np.ndarray, limits: tuple[float, float]
+) -> None:
+    low, high = limits
+    color = {"color": _style.ACQUISITION}
+    if line.discrete:
+        ax.vlines(line.at, low, values, lw=4, alpha=0.3, **color)
+        ax.plot(line.at, values, **_style.DOT, **color)
+    else:
+        ax.fill_between(line.at, low, values, alpha=0.2, lw=0, **color)
+        ax.plot(line.at, values, lw=1.5, **color)
+    ax.set_ylim(low, high + 0.25 * (high - low))
+
+
+def _mark_maximum(top: Axes, bottom: Axes, line: Line, values: np.ndarray) -> None:
+    if not np.isfinite(values).any():
+        return
+    best = np.nanargmax(values)
+    for ax in (top, bottom):
+        ax.axvline(line.at[best], color=_style.NEXT, lw=1.1, ls=(0, (4, 3)), zorder=1)
+    bottom.plot(line.at[best], values[best], **_style.MAXIMUM, label="next")

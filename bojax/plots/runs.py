@@ -1,0 +1,73 @@
+"""How a run went."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bojax.plots import _style
+from bojax.tuning import Result, Study
+
+
+def history(run: Result | Study, ax: Axes | None = None) -> Axes:
+    """The value of every trial, and the best value so far.
+
+    Failed trials are crosses at the edge where bad values are; trials that a stopping
+    rule ended are hollow, at the last value that they reported.
+
+    Args:
+        run: a result, or a study, finished or not.
+        ax: where to draw; default: a new figure.
+
+    Returns:
+        The axes, in the objective's own sense and units.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"a": bojax.Float(-1, 1)})
+        >>> study = bojax.tuning.Study(space, bojax.strategies.Random(space))
+        >>> for trial in study.ask(8):
+        ...     study.tell(trial, trial.config["a"] ** 2)
+        >>> ax = history(study)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('trial', 'value')
+    """
+    if ax is None:
+        ax = _style.new_axes(6, 3.5, 1, 1)[0, 0]
+    finished = [trial for trial in run.trials if trial.finished]
+    number = np.array([trial.number for trial in finished], int)
+    value = np.array([trial.value for trial in finished], float)
+    state = np.array([trial.state for trial in finished], str)
+
+    lowest = np.fmin.accumulate(value)
+    best = lowest if _minimized(run, value) else np.fmax.accumulate(value)
+    done, stopped, failed = (state == s for s in ("done", "stopped", "failed"))
+    ax.step(
+        number, best, where="post", color=_style.SURROGATE, lw=1.8, label="best so far"
+    )
+    dot = {**_style.DOT, "color": _style.GRAY, "markersize": 4.5, "zorder": 2}
+    ax.plot(number[done], value[done], **dot, alpha=0.8, label="trial")
+    if stopped.any():
+        ax.plot(
+            number[stopped], value[stopped], **dot, mfc="none", label="stopped early"
+        )
+    if failed.any():
+        bad_edge = 0.98 if best is lowest else 0.02
+        ax.plot(
+            number[failed],
+            np.full(failed.sum(), bad_edge),
+            **{**dot, "marker": "x", "color": _style.NEXT},
+            transform=ax.get_xaxis_transform(),
+            label="failed",
+        )
+    ax.set_xlabel("trial")
+    ax.set_ylabel("value")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(**_style.LEGEND)
+    _style.tidy(ax)
+    return ax
+
+
+def _minimized(run: Result | Study, value: np.ndarray) -> bool:
+    """Whether low is good: the best value is then also the lowest."""
+    if isinstance(run, Study):
+        return run.direction == "minimize"
+    return not np.any(value < run.fun)

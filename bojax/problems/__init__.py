@@ -1,0 +1,6 @@
+"""Functions with known optima, to measure strategies on."""
+
+from bojax.problems.catalog import HPOLIB as HPOLIB
+from bojax.problems.catalog import Problem as Problem
+from bojax.problems.catalog import get as get
+from bojax.problems.catalog import names as names

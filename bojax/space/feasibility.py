@@ -1,0 +1,76 @@
+"""Points that meet a space's constraints: which do, one that does, and random ones."""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+if TYPE_CHECKING:
+    from bojax.space.space import Space
+
+_ATTEMPTS = 10_000
+_BLOCK = 1_000
+
+
+def which(space: "Space", points: np.ndarray) -> np.ndarray:
+    """Which of the points `[n, d]` are feasible; works inside a trace as well."""
+    if not space.constraints:
+        return np.ones(len(points), bool)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return np.asarray(_which(space, points))
+
+
+def find(space: "Space") -> np.ndarray:
+    """A feasible point, from all there are or from many random ones.
+
+    Raises:
+        ValueError: if none is feasible.
+    """
+    everything = space.enumerate(_ATTEMPTS)
+    if everything is not None:
+        if len(everything):
+            return everything[0]
+        raise ValueError(
+            f"constraints: no feasible point among all {int(space.size)} configurations"
+        )
+    random = np.random.default_rng(0)
+    for _ in range(_ATTEMPTS // _BLOCK):
+        draws = random.random((_BLOCK, space.num_columns))
+        feasible = which(space, draws)
+        if feasible.any():
+            return np.asarray(space.project(draws[np.argmax(feasible)]))
+    raise ValueError(f"constraints: no feasible point among {_ATTEMPTS} random draws")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _which(space: "Space", points: Any) -> Array:
+    return jax.vmap(space.feasible)(points)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def sample(space: "Space", key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+    """Uniform draws from the feasible points; see `Space.sample`."""
+    d = space.num_columns
+    if not space.constraints:
+        return jax.vmap(space.project)(jax.random.uniform(key, (n, d)))
+    known = jnp.asarray(space._witness, jnp.zeros(()).dtype)
+
+    def draw(key: PRNGKeyArray) -> Array:
+        def again(carry: tuple) -> tuple:
+            attempt, _, _ = carry
+            x = jax.random.uniform(jax.random.fold_in(key, attempt), (d,))
+            x = space.project(x)
+            return attempt + 1, x, space.feasible(x)
+
+        def missing(carry: tuple) -> Array:
+            attempt, _, found = carry
+            return ~found & (attempt < _ATTEMPTS)
+
+        start = (jnp.int32(0), known, jnp.asarray(False))
+        _, x, found = jax.lax.while_loop(missing, again, start)
+        return jnp.where(found, x, known)
+
+    return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(jnp.arange(n))

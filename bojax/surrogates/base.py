@@ -1,0 +1,69 @@
+"""What a surrogate is: something to fit and to condition on data."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from bojax.data import Dataset
+
+
+class Normal(eqx.Module):
+    """A joint normal distribution of the values at some points.
+
+    Args:
+        mean: of each value.
+        covariance: of all of them, without the noise of an observation.
+    """
+
+    mean: Float[Array, " q"]
+    covariance: Float[Array, "q q"]
+
+    @property
+    def variance(self) -> Float[Array, " q"]:
+        """Of each value alone."""
+        return jnp.diagonal(self.covariance)
+
+    def sample(self, key: PRNGKeyArray, s: int) -> Float[Array, "s q"]:
+        """Independent joint draws."""
+        values, vectors = jnp.linalg.eigh(self.covariance)
+        root = vectors * jnp.sqrt(jnp.maximum(values, 0))
+        white = jax.random.normal(key, (s, self.mean.shape[0]), self.mean.dtype)
+        return self.mean + white @ root.T
+
+
+class Posterior(eqx.Module):
+    """What a surrogate knows once it has seen data: a distribution over functions."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "q d"]) -> Normal:
+        """Joint distribution of the noise-free values at the rows of `x`."""
+
+    @abc.abstractmethod
+    def marginal(
+        self, x: Float[Array, " d"]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Mean and variance of the noise-free value at one point."""
+
+
+class Surrogate(eqx.Module):
+    """A model of the objective: a prior over functions with hyperparameters."""
+
+    @abc.abstractmethod
+    def fit(
+        self, data: Dataset, key: PRNGKeyArray, afresh: bool | Bool[Array, ""] = True
+    ) -> "Surrogate":
+        """The same model with hyperparameters learned; where the next fit starts.
+
+        Args:
+            data: observations.
+            key: of whatever is random in the fit.
+            afresh: False promises that the present hyperparameters come from a fit to
+                nearly the same data, so that a cheaper fit will do.
+        """
+
+    @abc.abstractmethod
+    def condition(self, data: Dataset) -> Posterior:
+        """The posterior under the present hyperparameters."""

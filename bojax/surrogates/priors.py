@@ -1,0 +1,222 @@
+"""Priors over a surrogate's hyperparameters, found by the name of the leaf they are on.
+
+Published choices, for outcomes standardized and inputs on the unit cube. Densities are
+those of the natural parameter, as published: the maximum a posteriori depends on that.
+"""
+
+import abc
+import math
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bojax._typing import PyTree
+
+
+class Prior(eqx.Module):
+    """A density for one hyperparameter, its bounds, and where a fit starts.
+
+    `initial`, `lower` and `upper` are on the scale of the leaf: logarithms where its
+    name begins with `log_`.
+    """
+
+    initial: eqx.AbstractVar[float]
+    lower: eqx.AbstractVar[float]
+    upper: eqx.AbstractVar[float]
+
+    @abc.abstractmethod
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Log density, up to a constant, elementwise."""
+
+
+class Normal(Prior):
+    """A normal density of the leaf itself."""
+
+    mean: float
+    deviation: float
+    initial: float
+    lower: float = -10.0
+    upper: float = 10.0
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """-(leaf - mean)^2 / (2 deviation^2)."""
+        return -0.5 * ((leaf - self.mean) / self.deviation) ** 2
+
+
+class LogNormal(Prior):
+    """A log-normal density of exp(leaf)."""
+
+    mean: float
+    deviation: float
+    initial: float
+    lower: float
+    upper: float
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """-(leaf - mean)^2 / (2 deviation^2) - leaf."""
+        return -0.5 * ((leaf - self.mean) / self.deviation) ** 2 - leaf
+
+
+class Gamma(Prior):
+    """A gamma density of exp(leaf)."""
+
+    concentration: float
+    rate: float
+    initial: float
+    lower: float
+    upper: float
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """(concentration - 1) leaf - rate exp(leaf)."""
+        return (self.concentration - 1) * leaf - self.rate * jnp.exp(leaf)
+
+
+class InverseSquare(Prior):
+    """exp(-strength (w + 1 / w)) of the weight w = exp(-2 leaf), Optuna's choice."""
+
+    strength: float
+    initial: float
+    lower: float
+    upper: float
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """-strength (w + 1 / w)."""
+        return -self.strength * (jnp.exp(-2 * leaf) + jnp.exp(2 * leaf))
+
+
+class Fixed(Prior):
+    """A hyperparameter that stays where it is."""
+
+    initial: float
+
+    @property
+    def lower(self) -> float:
+        """The value itself."""
+        return self.initial
+
+    @property
+    def upper(self) -> float:
+        """The value itself."""
+        return self.initial
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Zero."""
+        return jnp.zeros_like(leaf)
+
+
+Priors = Mapping[str, Prior]
+"""A prior for each name of a leaf."""
+
+_SHARED: Priors = {
+    "bias": Normal(0.0, 1.0, 0.0),
+    "slope": Normal(0.0, 1.0, 0.0),
+    "logit_rho": Normal(0.0, 1.0, 0.0, -5.0, 5.0),
+    "log_alpha": Normal(0.0, 2.0, 0.0, -5.0, 5.0),
+    "log_period": Normal(0.0, 1.0, 0.0, -5.0, 3.0),
+    "log_weight_variance": Normal(0.0, 2.0, 0.0),
+    "log_warp_a": Normal(0.0, 0.5, 0.0, -2.0, 2.0),
+    "log_warp_b": Normal(0.0, 0.5, 0.0, -2.0, 2.0),
+}
+_LENGTHSCALE = (math.log(5e-3), math.log(1e2))
+_VARIANCE = (math.log(1e-3), math.log(1e3))
+_NOISE = (math.log(1e-6), math.log(1.0))
+
+
+def _start(num_columns: int) -> float:
+    return math.log(0.3 * math.sqrt(num_columns))
+
+
+def optuna(num_columns: int) -> Priors:
+    """Optuna's: a light pull of lengthscales to one, and of the noise to little.
+
+    References:
+        Optuna 5.0, GPSampler.
+    """
+    return {
+        **_SHARED,
+        "log_lengthscale": InverseSquare(0.1, _start(num_columns), *_LENGTHSCALE),
+        "log_variance": Gamma(2.0, 1.0, 0.0, *_VARIANCE),
+        "log_noise": Gamma(1.1, 30.0, math.log(1e-2), *_NOISE),
+    }
+
+
+def botorch(num_columns: int) -> Priors:
+    """BoTorch's: lengthscales that grow with the dimension, no output scale.
+
+    References:
+        Hvarfner, Hellsten and Nardi (2024), Vanilla Bayesian optimization performs great
+        in high dimensions, section 4.
+    """
+    mean = math.sqrt(2) + 0.5 * math.log(num_columns)
+    return {
+        **_SHARED,
+        "log_lengthscale": LogNormal(
+            mean, math.sqrt(3), mean - 3, math.log(0.025), _LENGTHSCALE[1]
+        ),
+        "log_variance": Fixed(0.0),
+        "log_noise": LogNormal(-4.0, 1.0, math.log(1e-2), math.log(1e-4), 0.0),
+    }
+
+
+def vizier(num_columns: int) -> Priors:
+    """Vizier's: a weak penalty on each logarithm.
+
+    References:
+        Song et al. (2024), The Vizier Gaussian process bandit algorithm, section 3.2.
+    """
+    # The penalty 0.01 log(v / v0)^2 is a normal of deviation sqrt(50) in log v.
+    deviation = math.sqrt(50)
+    return {
+        **_SHARED,
+        "log_lengthscale": Normal(
+            0.5 * math.log(0.5),
+            deviation / 2,
+            _start(num_columns),
+            math.log(0.1),
+            math.log(10.0),
+        ),
+        "log_variance": Normal(
+            math.log(0.039), deviation, 0.0, math.log(1e-3), math.log(10.0)
+        ),
+        "log_noise": Normal(math.log(0.0039), deviation, math.log(1e-2), *_NOISE),
+    }
+
+
+def short(num_columns: int) -> Priors:
+    """A log-normal of shorter lengthscales than BoTorch's, with an output scale."""
+    mean = math.log(0.5) + 0.5 * math.log(num_columns / 2)
+    return {
+        **_SHARED,
+        "log_lengthscale": LogNormal(mean, 1.0, _start(num_columns), *_LENGTHSCALE),
+        "log_variance": LogNormal(0.0, 1.5, 0.0, *_VARIANCE),
+        "log_noise": LogNormal(-8.0, 2.0, math.log(1e-2), *_NOISE),
+    }
+
+
+def by_leaf(parameters: PyTree, priors: Priors) -> list[tuple[Array, Prior]]:
+    """Each leaf of a pytree with the prior of its name.
+
+    Raises:
+        ValueError: if the name of a leaf has no prior.
+    """
+    pairs = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
+        name = path[-1].name
+        if name not in priors:
+            raise ValueError(
+                f"priors: expected a prior for the hyperparameter {name!r}, "
+                f"got priors for {', '.join(priors)}"
+            )
+        pairs.append((leaf, priors[name]))
+    return pairs
+
+
+def initial(parameters: PyTree, priors: Priors) -> PyTree:
+    """The same pytree with every leaf where its prior starts a fit."""
+    leaves = [
+        jnp.full_like(leaf, prior.initial) for leaf, prior in by_leaf(parameters, priors)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(parameters), leaves)

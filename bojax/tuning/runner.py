@@ -1,0 +1,109 @@
+"""Driving one trial: calls the objective, follows a generator, records what came."""
+
+import contextlib
+import inspect
+import itertools
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from bojax.tuning.study import Study
+from bojax.tuning.trial import FAILED, Trial, measured
+
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def takes_trial(fun: Any) -> bool:
+    """Whether an objective wants the trial beside the configuration.
+
+    It does where a second parameter has no default, or is named `trial`.
+
+    Raises:
+        TypeError: if it cannot be called with one or two arguments.
+    """
+    if not callable(fun):
+        raise TypeError(f"fun: expected a function, got {type(fun).__name__}")
+    try:
+        parameters = inspect.signature(fun).parameters.values()
+    except ValueError:  # functions written in C may not say
+        return False
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC
+    ]
+    fits = len(required) <= 2 and all(p in positional for p in required)
+    if not fits or not any(
+        p.kind in (*_POSITIONAL, p.VAR_POSITIONAL) for p in parameters
+    ):
+        raise TypeError(
+            "fun: expected a function of the configuration, or of the configuration "
+            f"and the trial, got one of {inspect.signature(fun)}"
+        )
+    named = len(positional) > 1 and positional[1].name == "trial"
+    return named or len(required) == 2
+
+
+def run_trial(study: Study, trial: Trial, fun: Callable, with_trial: bool) -> None:
+    """Evaluates the objective for one trial and tells the study.
+
+    A plain function returns the value. A generator function yields the value so far
+    after each step, and is closed where the stopping rule says so; its value is what it
+    yielded last, or what it returns, if anything.
+
+    An exception of the objective is recorded with the trial, which failed.
+
+    Raises:
+        TypeError: if what the objective returns or yields is not one number; the trial
+            is recorded as failed.
+    """
+    args = (trial.config, trial) if with_trial else (trial.config,)
+    try:
+        value = _evaluate(study, trial, fun, args)
+        measured("fun: what the objective returned", value)
+        study.tell(trial, value)
+    except _Raised as raised:
+        trial.error = "".join(traceback.format_exception(raised.__cause__))
+        study.tell(trial, FAILED)
+    except Exception as error:
+        if not trial.finished:
+            trial.error = str(error)
+            study.tell(trial, FAILED)
+        raise
+
+
+def _evaluate(study: Study, trial: Trial, fun: Callable, args: tuple) -> Any:
+    with _objective():
+        value = fun(*args)
+    if not isinstance(value, Generator):
+        return value
+    steps, value = value, None
+    try:
+        for step in itertools.count(1):
+            with _objective():
+                try:
+                    value = next(steps)
+                except StopIteration as end:
+                    return value if end.value is None else end.value
+            measured("fun: what the objective yielded", value)
+            if study.report(trial, step, value).stop:
+                return value
+    finally:
+        with _objective():
+            steps.close()
+
+
+class _Raised(Exception):
+    """The objective raised; its exception is the cause."""
+
+
+@contextlib.contextmanager
+def _objective() -> Iterator[None]:
+    """Tells exceptions of the user's objective from those of everything else."""
+    try:
+        yield
+    except Exception as error:
+        raise _Raised from error

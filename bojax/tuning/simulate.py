@@ -1,0 +1,126 @@
+"""Whole runs in one compiled program, for objectives that JAX can trace."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from bojax._numerics import bucket
+from bojax.strategies import State, Strategy
+from bojax.tuning.trial import trial_key
+
+
+class History(eqx.Module):
+    """What a run asked for and was told, in its order.
+
+    Args:
+        x: points on the unit cube.
+        y: their values, minimized; NaN where the trial failed.
+        best_y: the least value so far; infinite before the first success.
+    """
+
+    x: Float[Array, "*runs n d"]
+    y: Float[Array, "*runs n"]
+    best_y: Float[Array, "*runs n"]
+
+
+@eqx.filter_jit
+def simulate(
+    strategy: Strategy,
+    objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
+    num_trials: int,
+    keys: PRNGKeyArray,
+) -> History:
+    """Runs a strategy against an objective, from the first trial to the last.
+
+    The run is the one that `bojax.Study` would make with the same key in the same
+    precision: the same algorithm, in tables that grow as a study's do. Several keys run
+    one after the other, because the iterations of runs in lock step add up; under
+    `jax.vmap` they do as you ask.
+
+    Args:
+        strategy: how to search.
+        objective: `objective(x, key) -> y`, traceable; x on the unit cube, y minimized.
+            `strategy.space.values(x)` has natural units. A value that is not finite is
+            a failed trial. The key is the one that `Trial.key` would be.
+        num_trials: the length of a run.
+        keys: one key, or a batch `[k]` of one key a run.
+
+    Returns:
+        The history, with a leading axis for a batch of keys.
+
+    Raises:
+        TypeError: if the objective cannot be traced: such functions need `bojax.Study`.
+        ValueError: if it returns more than one number, or a count is not positive.
+
+    Example:
+        >>> import bojax, jax
+        >>> space = bojax.Space({"a": bojax.Float(0, 1)})
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> history = simulate(
+        ...     bojax.strategies.Sobol(space), lambda x, key: (x[0] - 0.5) ** 2, 8, keys
+        ... )
+        >>> history.best_y.shape
+        (3, 8)
+    """
+    if num_trials < 1:
+        raise ValueError(f"num_trials: expected at least 1, got {num_trials}")
+    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) or keys.ndim > 1:
+        raise ValueError(
+            "keys: expected a jax.random.key or a batch [k] of them, "
+            f"got {keys.dtype}{list(keys.shape)}"
+        )
+
+    def run(key: PRNGKeyArray) -> History:
+        return _one_run(strategy, objective, num_trials, key)
+
+    return run(keys) if keys.ndim == 0 else jax.lax.map(run, keys)
+
+
+def _one_run(
+    strategy: Strategy, objective: Callable, num_trials: int, key: PRNGKeyArray
+) -> History:
+    def step(
+        state: State, number: Int[Array, ""]
+    ) -> tuple[State, tuple[Float[Array, " d"], Float[Array, ""]]]:
+        points, state = strategy.ask(state)
+        x = points.x[0]
+        y = _value(objective, x, trial_key(key, number))
+        y = jnp.where(jnp.isfinite(y), y, jnp.nan).astype(x.dtype)
+        return strategy.tell(state, points, y[None]), (x, y)
+
+    state = strategy.init(key, capacity=bucket(1))
+    pieces, start = [], 0
+    while start < num_trials:
+        state = strategy.grow(state, bucket(start + 1))
+        stop = min(state.trials.capacity, num_trials)
+        state, piece = jax.lax.scan(step, state, jnp.arange(start, stop))
+        pieces.append(piece)
+        start = stop
+    x, y = jax.tree.map(lambda *parts: jnp.concatenate(parts), *pieces)
+    best_y = jax.lax.cummin(jnp.where(jnp.isnan(y), jnp.inf, y))
+    return History(x=x, y=y, best_y=best_y)
+
+
+def _value(
+    objective: Callable, x: Float[Array, " d"], key: PRNGKeyArray
+) -> Float[Array, ""]:
+    try:
+        y = jnp.asarray(objective(x, key))
+    except (
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerArrayConversionError,
+    ) as e:
+        raise TypeError(
+            "objective: simulate traces objective(x, key) as a whole, expected JAX "
+            "operations only; a Python function that needs concrete numbers goes to "
+            f"bojax.Study or bojax.minimize. It failed with {type(e).__name__}: "
+            f"{str(e).splitlines()[0]}"
+        ) from e
+    if y.shape != () or not jnp.issubdtype(y.dtype, jnp.floating):
+        raise ValueError(
+            f"objective: expected a floating scalar, got {y.dtype}{list(y.shape)}"
+        )
+    return y

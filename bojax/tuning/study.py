@@ -1,0 +1,411 @@
+"""A run in the hands of its user: ask for a trial, evaluate it, tell its value."""
+
+import dataclasses
+import math
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from bojax import strategies
+from bojax._numerics import bucket
+from bojax._precision import Held, hold, in_double
+from bojax.data import Decision, Outcome, Points
+from bojax.space import Space
+from bojax.strategies import State, Strategy
+from bojax.tuning.trial import Folders, Trial, measured
+
+
+class StoppingRule(Protocol):
+    """What `stopping=` takes: anything with this method."""
+
+    def decide(
+        self,
+        curve: Float[np.ndarray, " t"],
+        best: float,
+        finished: Sequence[Float[np.ndarray, " t"]] | None = None,
+    ) -> Decision:
+        """Whether a trial with this learning curve should go on.
+
+        Lower is better in all of its arguments and in `Decision.mean`: the study flips
+        the signs where it maximizes.
+
+        Args:
+            curve: the values at steps 1, 2, ...; NaN where none was reported.
+            best: the best value of a finished trial; infinite before the first.
+            finished: the curves of the trials that ran to their end.
+        """
+        ...
+
+
+class Study:
+    """A search, its trials and their values.
+
+    Trials may be asked for, told and reported in any order, several at a time, and
+    from several threads. What is asked for and not yet told is pending: strategies
+    know of it. A study can be pickled between calls and goes on where it was.
+
+    Args:
+        space: where to search.
+        strategy: how to search; `bojax.strategies.BayesOpt(space)` by default.
+        key: an integer, or a JAX key. The same key and values give the same run.
+        direction: "minimize" or "maximize".
+        stopping: a rule with the method `decide(curve, best, finished) -> Decision`,
+            see `StoppingRule`; it is consulted at each report.
+        folder: where the trials' folders go; a temporary folder by default.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if the direction is unknown, or the strategy searches elsewhere.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"a": bojax.Float(0, 1)})
+        >>> study = Study(space, bojax.strategies.Random(space), direction="maximize")
+        >>> study.enqueue({"a": 0.5})
+        >>> for _ in range(3):
+        ...     trial = study.ask()
+        ...     study.tell(trial, -((trial.config["a"] - 0.5) ** 2))
+        >>> study.best.number, study.best.config
+        (0, {'a': 0.5})
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        strategy: Strategy | None = None,
+        key: Any = 0,
+        direction: str = "minimize",
+        stopping: StoppingRule | None = None,
+        folder: str | os.PathLike | None = None,
+    ):
+        _check_type("space", space, Space)
+        if direction not in ("minimize", "maximize"):
+            raise ValueError(
+                f'direction: expected "minimize" or "maximize", got {direction!r}'
+            )
+        if strategy is None:
+            strategy = strategies.BayesOpt(space)
+        _check_type("strategy", strategy, Strategy)
+        if strategy.space != space:
+            raise ValueError(
+                "strategy: expected one of the space to search, got one of "
+                f"{strategy.space!r}"
+            )
+        if stopping is not None and not callable(getattr(stopping, "decide", None)):
+            raise TypeError(
+                "stopping: expected an object with a method decide(curve, best, "
+                f"finished), got {type(stopping).__name__}"
+            )
+        self.space = space
+        self.strategy = strategy
+        self.direction = direction
+        self.stopping = stopping
+        self._sign = 1.0 if direction == "minimize" else -1.0
+        self._key = _as_key(key)
+        self._folders = Folders(None if folder is None else os.fspath(folder))
+        self._trials: list[Trial] = []
+        self._best: Trial | None = None
+        self._best_y = math.inf
+        self._curves: list[Float[np.ndarray, " t"]] = []
+        self._queue: list[tuple[dict, Float[np.ndarray, " d"]]] = []
+        # Calls to the strategy that are still to be made: see _catch_up.
+        self._journal: list[tuple] = []
+        self._capacity = bucket(1)
+        self._searcher = hold(strategy)
+        self._state: Held = in_double(_init, self._searcher, self._key, self._capacity)
+        self._lock = threading.RLock()
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials so far, running ones included, in the order of their numbers."""
+        return list(self._trials)
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best value, stopped ones included; None before any."""
+        return self._best
+
+    @overload
+    def ask(self) -> Trial: ...
+    @overload
+    def ask(self, n: int) -> list[Trial]: ...
+    def ask(self, n: int | None = None) -> Trial | list[Trial]:
+        """The next trial, or a list of `n`, to be evaluated and told.
+
+        Enqueued configurations come first.
+
+        Raises:
+            ValueError: if `n` is not positive.
+        """
+        count = 1 if n is None else n
+        if not isinstance(count, int | np.integer) or count < 1:
+            raise ValueError(f"n: expected a number of trials >= 1, got {n!r}")
+        with self._lock:
+            trials = self._ask(int(count))
+        return trials[0] if n is None else trials
+
+    def tell(self, trial: Trial, value: Any) -> None:
+        """The value of a trial that was asked for.
+
+        A value that is not finite is a failure, and so is `bojax.FAILED`: it is
+        recorded and never the best. Where the stopping rule had the last word, the
+        trial counts as stopped: its value is `value`, the last one measured, but the
+        strategy is told what the rule predicts for its end, with the prediction's
+        variance, if that is finite.
+
+        Args:
+            trial: from `ask`, not told yet.
+            value: a number, or an `Outcome` to give the noise's variance.
+
+        Raises:
+            TypeError: if the value is not one number. The trial keeps running.
+            ValueError: if the trial is not from this study, or was told before.
+        """
+        value, variance = measured("value", value)
+        with self._lock:
+            self._check_running(trial)
+            trial.duration = max(0.0, time.time() - trial._began)
+            y, noise = self._record(trial, value, variance)
+            self._journal.append((_tell, trial._points, *_columns(y, noise)))
+            self._catch_up()
+
+    def report(self, trial: Trial, step: int, value: Any) -> Decision:
+        """An intermediate value of a running trial, and what the stopping rule says.
+
+        Args:
+            trial: from `ask`, not told yet.
+            step: how far it is, for instance in epochs: from 1, growing.
+            value: the measure that will also be told, so far.
+
+        Returns:
+            The decision, its mean in the user's sense. Without a stopping rule, and
+            where the value is not finite: go on.
+
+        Raises:
+            TypeError: if the value is not one number.
+            ValueError: if the trial is not running or the step does not grow.
+        """
+        value, _ = measured("value", value)
+        with self._lock:
+            self._check_running(trial)
+            last = trial.curve[-1][0] if trial.curve else 0
+            if not isinstance(step, int | np.integer) or step <= last:
+                raise ValueError(f"step: expected an integer > {last}, got {step!r}")
+            trial.curve.append((int(step), value))
+            finished = list(self._curves)
+        decision = Decision()
+        if self.stopping is not None and math.isfinite(value):
+            decision = self.stopping.decide(
+                self._dense(trial), self._best_y, finished=finished
+            )
+            _check_type("stopping: what decide returns", decision, Decision)
+            decision = dataclasses.replace(decision, mean=self._sign * decision.mean)
+        trial.decision = decision
+        return decision
+
+    def enqueue(self, config: Mapping[str, Any]) -> None:
+        """Puts a configuration in line: `ask` returns it before any new one.
+
+        Raises:
+            ValueError: if it is not a configuration of the space.
+        """
+        x = self.space.encode(config)
+        with self._lock:
+            self._queue.append((dict(config), x))
+
+    def observe(self, config: Mapping[str, Any], value: Any) -> Trial:
+        """A configuration and its value, measured elsewhere, as a finished trial.
+
+        Raises:
+            TypeError: if the value is not one number.
+            ValueError: if it is not a configuration of the space.
+        """
+        x = self.space.encode(config)
+        value, variance = measured("value", value)
+        with self._lock:
+            self._catch_up(room=1)
+            trial = self._new_trial(dict(config))
+            y, noise = self._record(trial, value, variance)
+            self._journal.append((_observe, x[None], *_columns(y, noise)))
+            self._trials.append(trial)
+            self._catch_up()
+        return trial
+
+    def _ask(self, count: int) -> list[Trial]:
+        self._catch_up(room=count)
+        queued = self._queue[:count]
+        state, configs, points = self._state, [], []
+        if queued:
+            x = np.stack([x for _, x in queued])
+            reserved, state = in_double(_reserve, self._searcher, state, x)
+            points += _rows(reserved)
+            configs += [config for config, _ in queued]
+        if count > len(queued):
+            new, state = in_double(_ask, self._searcher, state, count - len(queued))
+            new = _rows(new)
+            points += new
+            configs += [self.space.decode(point.x[0]) for point in new]
+        start = len(self._trials)
+        trials = []
+        for offset, (config, point) in enumerate(zip(configs, points, strict=True)):
+            trials.append(self._new_trial(config, start + offset, point))
+        self._state = state
+        self._trials += trials
+        del self._queue[: len(queued)]
+        return trials
+
+    def _new_trial(self, config: dict, number: int | None = None, points=None) -> Trial:
+        number = len(self._trials) if number is None else number
+        return Trial(
+            number=number,
+            config=config,
+            _study_key=self._key,
+            _folders=self._folders,
+            _points=points,
+        )
+
+    def _record(
+        self, trial: Trial, value: float, variance: float | None
+    ) -> tuple[float, float]:
+        """Finishes a trial; returns what the strategy is to be told of it."""
+        trial.variance = variance
+        if not math.isfinite(value):
+            trial.state, trial.value = "failed", math.nan
+            trial.error = trial.error or f"the value was {value}"
+            return math.nan, 0.0
+        decision, trial.value = trial.decision, value
+        if self._sign * value < self._best_y:
+            self._best, self._best_y = trial, self._sign * value
+        if decision is None or not decision.stop:
+            trial.state = "done"
+            if trial.curve:
+                self._curves.append(self._dense(trial))
+        else:
+            trial.state = "stopped"
+            if math.isfinite(decision.mean) and math.isfinite(decision.std):
+                return self._sign * decision.mean, decision.std**2
+        return self._sign * value, variance or 0.0
+
+    def _catch_up(self, room: int = 0) -> None:
+        """Brings the strategy's state up to what was told, and makes room.
+
+        What was told is written to the journal first, so that nothing is lost where
+        this is interrupted: the next call makes it good.
+        """
+        while self._journal:
+            verb, *args = self._journal[0]
+            self._state = in_double(verb, self._searcher, self._state, *args)
+            del self._journal[0]
+        needed = len(self._trials) + room
+        if needed > self._capacity:
+            larger = bucket(needed)
+            self._state = in_double(_grow, self._searcher, self._state, larger)
+            self._capacity = larger
+
+    def _check_running(self, trial: Trial) -> None:
+        _check_type("trial", trial, Trial)
+        number = trial.number
+        if not (number < len(self._trials) and self._trials[number] is trial):
+            raise ValueError(
+                f"trial: expected one that this study asked for, got trial {number} of "
+                "another"
+            )
+        if trial.finished:
+            raise ValueError(
+                f"trial: expected one that is running, got trial {number}, which is "
+                f"{trial.state}"
+            )
+
+    def _dense(self, trial: Trial) -> Float[np.ndarray, " t"]:
+        """The curve at steps 1, 2, ..., minimized, NaN where nothing was reported."""
+        curve = np.full(trial.curve[-1][0], math.nan)
+        for step, value in trial.curve:
+            curve[step - 1] = self._sign * value
+        return curve
+
+    def __repr__(self) -> str:
+        best = "none" if self._best is None else f"{self._sign * self._best_y:g}"
+        return (
+            f"Study({type(self.strategy).__name__}, {self.direction}, "
+            f"{len(self._trials)} trials, best {best})"
+        )
+
+    def __getstate__(self) -> dict:
+        with self._lock:
+            kept = dict(self.__dict__)
+        del kept["_lock"]
+        return kept
+
+    def __setstate__(self, kept: dict) -> None:
+        self.__dict__.update(kept)
+        self._lock = threading.RLock()
+
+
+# Module-level functions, so that the door compiles each once for equal strategies.
+
+
+def _init(strategy: Strategy, key: PRNGKeyArray, capacity: int) -> State:
+    return strategy.init(key, capacity)
+
+
+def _ask(strategy: Strategy, state: State, q: int) -> tuple[Points, State]:
+    return strategy.ask(state, q)
+
+
+def _reserve(strategy: Strategy, state: State, x: Array) -> tuple[Points, State]:
+    return strategy.reserve(state, x)
+
+
+def _tell(
+    strategy: Strategy, state: State, points: Points, y: Array, variance: Array
+) -> State:
+    return strategy.tell(state, points, Outcome(y, variance))
+
+
+def _observe(
+    strategy: Strategy, state: State, x: Array, y: Array, variance: Array
+) -> State:
+    return strategy.observe(state, x, Outcome(y, variance))
+
+
+def _grow(strategy: Strategy, state: State, capacity: int) -> State:
+    return strategy.grow(state, capacity)
+
+
+def _rows(held: Held) -> list[Points]:
+    """A batch of points, one by one."""
+    points = held.numpy()
+    return [
+        jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], points)
+        for row in range(len(points.x))
+    ]
+
+
+def _columns(y: float, variance: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([y]), np.array([variance])
+
+
+def _as_key(key: Any) -> PRNGKeyArray:
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return jax.random.key(int(key))
+    if (
+        isinstance(key, jax.Array)
+        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        and key.shape == ()
+    ):
+        return key
+    raise TypeError(f"key: expected an integer or one jax.random.key, got {key!r}")
+
+
+def _check_type(name: str, value: Any, expected: type) -> None:
+    if not isinstance(value, expected):
+        raise TypeError(
+            f"{name}: expected a {expected.__name__}, got {type(value).__name__}"
+        )
