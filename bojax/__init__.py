@@ -1,6 +1,8 @@
 """Bayesian optimization in JAX."""
 
+from bojax import strategies as strategies
 from bojax.data import Dataset as Dataset
+from bojax.data import Decision as Decision
 from bojax.data import Outcome as Outcome
 from bojax.data import Points as Points
 from bojax.data import Trials as Trials
@@ -9,3 +11,10 @@ from bojax.space import Float as Float
 from bojax.space import Int as Int
 from bojax.space import Ordinal as Ordinal
 from bojax.space import Space as Space
+from bojax.tuning import FAILED as FAILED
+from bojax.tuning import Result as Result
+from bojax.tuning import Study as Study
+from bojax.tuning import Trial as Trial
+from bojax.tuning import maximize as maximize
+from bojax.tuning import minimize as minimize
+from bojax.tuning import simulate as simulate

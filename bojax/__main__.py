@@ -55,7 +55,7 @@ def _positive(text: str) -> int:
 
 
 def cache_folder() -> pathlib.Path:
-    """Where the command line keeps what is compiled: BOJAX_CACHE, or the user's cache."""
+    """Where the command line keeps compiled programs."""
     if named := os.environ.get("BOJAX_CACHE"):
         return pathlib.Path(named)
     home = pathlib.Path.home()
@@ -70,7 +70,7 @@ def cache_folder() -> pathlib.Path:
 
 def _keep_compiled_programs() -> None:
     # Whoever set JAX's own option has decided already.
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 

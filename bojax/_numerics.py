@@ -40,7 +40,9 @@ def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
     def attempt(carry):
         _, jitter = carry
-        factor = jnp.linalg.cholesky(matrix + (jitter * unit) * eye, symmetrize_input=False)
+        factor = jnp.linalg.cholesky(
+            matrix + (jitter * unit) * eye, symmetrize_input=False
+        )
         return factor, jnp.maximum(100 * jitter, 10 * eps)
 
     def failed(carry):

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,51 +12,77 @@ import numpy as np
 from jax.core import Tracer
 
 
-class _Layout(NamedTuple):
-    """How a flat list of arrays becomes a pytree again."""
-
-    treedef: Any
-    static: tuple  # for each leaf None, an array, or (type, value)
-
-    def pack(self, arrays: Iterable[Any]) -> Any:
-        arrays = iter(arrays)
-        leaves = [next(arrays) if leaf is None else leaf[1] for leaf in self.static]
-        return jax.tree.unflatten(self.treedef, leaves)
-
-
+@jax.tree_util.register_pytree_node_class
 class Held:
     """A pytree in double precision, out of reach of what would narrow it again.
 
     Any operation outside of the door turns JAX's float64 into float32, so its arrays
     are seen as NumPy's only. They wait in a flat list, because taking apart and putting
     together the modules of a strategy at each call takes longer than many a call.
+
+    Args:
+        arrays: the leaves that are arrays.
+        static: for each leaf `None`, an array, or its `(type, value)`.
+        treedef: how the leaves become the tree.
     """
 
-    def __init__(self, arrays: Sequence[Any], layout: _Layout):
+    def __init__(self, arrays: list, static: tuple, treedef: Any):
         self._arrays = arrays
-        self._layout = layout
+        self._static = static
+        self._treedef = treedef
 
     def numpy(self) -> Any:
         """The tree, its arrays as NumPy's; keys stay keys."""
-        return self._layout.pack(map(_as_numpy, self._arrays))
+        return self._tree(map(_as_numpy, self._arrays))
+
+    def _tree(self, arrays: Iterable[Any]) -> Any:
+        arrays = iter(arrays)
+        leaves = [next(arrays) if leaf is None else leaf[1] for leaf in self._static]
+        return jax.tree.unflatten(self._treedef, leaves)
+
+    def _with_given(self, given: list) -> "Held":
+        """The same with what the function only handed on from its arguments."""
+        computed = iter(self._arrays)
+        arrays, static = [], []
+        for leaf in self._static:
+            if leaf is None:
+                arrays.append(next(computed))
+            elif leaf[0] is _Given:
+                arrays.append(given[leaf[1]])
+            static.append(None if leaf is None or leaf[0] is _Given else leaf)
+        return Held(arrays, tuple(static), self._treedef)
 
     def __reduce__(self) -> tuple:
         return hold, (self.numpy(),)
 
+    def tree_flatten(self) -> tuple:
+        """For JAX: one list of arrays; the rest decides what is compiled anew."""
+        return (self._arrays,), (self._static, self._treedef)
+
+    @classmethod
+    def tree_unflatten(cls, aux: tuple, children: tuple) -> "Held":
+        """For JAX."""
+        return cls(*children, *aux)
+
+
+class _Given(int):
+    """The place of an argument's array that a result is: to return it takes time."""
+
 
 def hold(tree: Any) -> Held:
     """Takes a tree in: its floating leaves, Python's floats among them, as float64."""
-    held = _unpack(tree)
-    with jax.enable_x64(True):
-        return Held([jnp.asarray(array) for array in held._arrays], held._layout)
+    held = _flat(tree, _widen)
+    with _double():
+        return jax.tree.map(jnp.asarray, held)
 
 
 def in_double(function: Callable, *args: Any) -> Any:
-    """`function(*args)`, compiled, in float64 and on one BLAS thread.
+    """`function(*args)`, compiled, in float64, on the CPU and on one BLAS thread.
 
     JAX's precision is a setting of the thread, not of a function, and what runs under
     it inherits it. So nothing but this package's own computations goes through here,
-    never a user's function, a callback or a generator.
+    never a user's function, a callback or a generator. They are loops over small
+    matrices, for which accelerators are slow, and some have no float64 at all.
 
     Args:
         function: a pure function, the same object at every call, so that it is compiled
@@ -76,45 +102,56 @@ def in_double(function: Callable, *args: Any) -> Any:
         >>> jnp.sqrt(2.0).dtype
         dtype('float32')
     """
-    inputs = [arg if isinstance(arg, Held) else _unpack(arg) for arg in args]
-    compiled, layouts = _compiled(function, tuple(arg._layout for arg in inputs))
-    with one_blas_thread(), jax.enable_x64(True):
-        results = compiled([arg._arrays for arg in inputs])
-        for array in jax.tree.leaves(results)[:1]:
-            _refuse_tracer(array)
+    args = tuple(arg if isinstance(arg, Held) else _flat(arg, _widen) for arg in args)
+    with one_blas_thread(), _double():
+        results = _compiled(function)(*args)
+        for leaf in jax.tree.leaves(results)[:1]:
+            _refuse_tracer(leaf)
         jax.block_until_ready(results)
-    held = [Held(*result) for result in zip(results, layouts, strict=True)]
-    return tuple(held) if len(held) > 1 else held[0]
+    given = [array for arg in args for array in arg._arrays]
+    if isinstance(results, Held):
+        return results._with_given(given)
+    return tuple(result._with_given(given) for result in results)
 
 
-@functools.lru_cache(maxsize=512)
-def _compiled(
-    function: Callable, layouts: tuple[_Layout, ...]
-) -> tuple[Callable, list[_Layout]]:
-    """A function from flat arrays to flat results, and the layouts of those."""
-    result_layouts = []
-
-    def flat(arrays: list[list]) -> list[list]:
-        results = function(*map(_Layout.pack, layouts, arrays))
-        results = results if type(results) is tuple else (results,)
-        flattened = [jax.tree.flatten(result) for result in results]
-        result_layouts[:] = [
-            _Layout(treedef, (None,) * len(leaves)) for leaves, treedef in flattened
-        ]
-        return [leaves for leaves, _ in flattened]
-
-    flat.__name__ = getattr(function, "__name__", "flat")
-    return jax.jit(flat), result_layouts
+@contextlib.contextmanager
+def _double() -> Iterator[None]:
+    with jax.default_device(_cpu()), jax.enable_x64(True):
+        yield
 
 
-def _unpack(tree: Any) -> Held:
+@functools.cache
+def _cpu() -> Any:
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX was told to do without
+        return None
+
+
+@functools.cache
+def _compiled(function: Callable) -> Callable:
+    def call(*args: Held) -> Held | tuple[Held, ...]:
+        given = [array for arg in args for array in arg._arrays]
+        handed_on = {id(array): _Given(place) for place, array in enumerate(given)}
+
+        def flat(tree: Any) -> Held:
+            return _flat(tree, lambda leaf: handed_on.get(id(leaf), leaf))
+
+        results = function(*(held._tree(held._arrays) for held in args))
+        return tuple(map(flat, results)) if type(results) is tuple else flat(results)
+
+    call.__name__ = getattr(function, "__name__", "call")
+    return jax.jit(call)
+
+
+def _flat(tree: Any, change: Callable) -> Held:
     leaves, treedef = jax.tree.flatten(tree)
-    leaves = [_widen(leaf) for leaf in leaves]
-    arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
-    static = (
+    leaves = [change(leaf) for leaf in leaves]
+    static = tuple(
         None if isinstance(leaf, _ARRAYS) else (type(leaf), leaf) for leaf in leaves
     )
-    return Held(arrays, _Layout(treedef, tuple(static)))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
+    return Held(arrays, static, treedef)
 
 
 _ARRAYS = (np.ndarray, jax.Array)
@@ -124,13 +161,12 @@ def _widen(leaf: Any) -> Any:
     _refuse_tracer(leaf)
     if isinstance(leaf, float | np.generic):
         leaf = np.asarray(leaf)
-    dtype = getattr(leaf, "dtype", None)
-    if dtype == np.float64 or not isinstance(dtype, np.dtype) or dtype.kind in "biu":
+    if not isinstance(leaf, _ARRAYS):
         return leaf
-    # bfloat16 and its like are of no kind that NumPy knows.
-    if not jnp.issubdtype(dtype, jnp.floating):
-        return leaf
-    return np.asarray(leaf).astype(np.float64)
+    # bfloat16 and its like are of no kind that NumPy knows: hence JAX's subtypes.
+    if leaf.dtype != np.float64 and jnp.issubdtype(leaf.dtype, jnp.floating):
+        return np.asarray(leaf).astype(np.float64)
+    return jax.device_put(leaf, _cpu()) if isinstance(leaf, jax.Array) else leaf
 
 
 def _as_numpy(leaf: Any) -> Any:

@@ -6,7 +6,7 @@ import importlib.resources
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 NUM_POINTS = 2**16
 MAX_COLUMNS = 1024
@@ -67,8 +67,8 @@ def sobol(
 
 
 def _scramble(
-    x: Int[Array, "*shape"], seed: Int[Array, "*shape"]
-) -> Int[Array, "*shape"]:
+    x: UInt32[Array, "*shape"], seed: UInt32[Array, "*shape"]
+) -> UInt32[Array, "*shape"]:
     """Nested uniform scramble: each bit is flipped by a hash of the bits above it."""
     x = _reverse_bits(x)
     x = x + seed
@@ -77,7 +77,7 @@ def _scramble(
     return _reverse_bits(x)
 
 
-def _reverse_bits(x: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
+def _reverse_bits(x: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
     for shift, mask in (
         (1, 0x55555555),
         (2, 0x33333333),

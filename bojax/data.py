@@ -7,6 +7,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -39,7 +40,7 @@ class Dataset(eqx.Module):
         variance: Float[Array, " n"] | None = None,
         capacity: int | None = None,
     ) -> "Dataset":
-        """Unpadded arrays as a dataset of `capacity` rows (default: as many as given)."""
+        """Unpadded arrays as a dataset of `capacity` rows, by default as many."""
         missing = 0 if capacity is None else capacity - x.shape[0]
         if missing < 0:
             raise ValueError(
@@ -75,7 +76,7 @@ class Outcome(eqx.Module):
         y: the value; NaN marks a failed trial, which is data and never an incumbent.
             Shapes `[]`, `[q]` or `[q, m]`.
         variance: known variance of the noise in `y`, in its squared units.
-        done: False for a provisional value: it is not recorded, the point stays pending.
+        done: False for a provisional value: not recorded, the point stays pending.
 
     Example:
         >>> Outcome(0.3, variance=0.01).done
@@ -154,14 +155,16 @@ class Trials(eqx.Module):
         cls, capacity: int, num_columns: int, num_objectives: int = 1
     ) -> "Trials":
         """A table without rows in use."""
+        # NumPy makes them: each array made by JAX would be a small compilation.
+        shape = (capacity, num_objectives)
         return cls(
-            x=jnp.full((capacity, num_columns), 0.5),
-            y=jnp.full((capacity, num_objectives), jnp.nan),
-            variance=jnp.zeros((capacity, num_objectives)),
-            number=jnp.full(capacity, -1, jnp.int32),
-            status=jnp.full(capacity, Status.EMPTY, jnp.int32),
-            size=jnp.zeros((), jnp.int32),
-            overflow=jnp.zeros((), bool),
+            x=jnp.asarray(np.full((capacity, num_columns), 0.5)),
+            y=jnp.asarray(np.full(shape, np.nan)),
+            variance=jnp.asarray(np.zeros(shape)),
+            number=jnp.asarray(np.full(capacity, -1, np.int32)),
+            status=jnp.asarray(np.full(capacity, Status.EMPTY, np.int32)),
+            size=jnp.asarray(np.int32(0)),
+            overflow=jnp.asarray(np.False_),
         )
 
     @property
@@ -187,7 +190,7 @@ class Trials(eqx.Module):
     def first_untried(
         self, candidates: Float[Array, "c d"], rank: Float[Array, " c"]
     ) -> Float[Array, " d"]:
-        """The candidate of least rank that no row in use holds; of least rank if all are.
+        """The candidate of least rank that no row in use holds, or else of least rank.
 
         Args:
             candidates: representable points.

@@ -49,9 +49,7 @@ def beale(x):
 
 def powell_singular(x):
     a, b, c, d = x
-    return (
-        (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
-    )
+    return (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
 
 
 def trigonometric(x):
@@ -85,9 +83,7 @@ def plateau(x):
 
 def barrier(x):
     """Finite only inside the simplex."""
-    return jnp.arange(1, 6) @ x - 0.1 * (
-        jnp.sum(jnp.log(x)) + jnp.log(1 - jnp.sum(x))
-    )
+    return jnp.arange(1, 6) @ x - 0.1 * (jnp.sum(jnp.log(x)) + jnp.log(1 - jnp.sum(x)))
 
 
 def logarithms(x):

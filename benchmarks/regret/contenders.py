@@ -7,8 +7,10 @@ import jax
 import numpy as np
 
 from benchmarks.regret.protocol import Run, evaluate
-from bojax import strategies
+from bojax import strategies, surrogates
 from bojax.problems import Problem
+from bojax.surrogates import priors
+from bojax.surrogates.outcomes import unchanged
 
 
 def bojax_run(factory: Callable[[Any], Any]) -> Run:
@@ -36,9 +38,19 @@ def bojax_run(factory: Callable[[Any], Any]) -> Run:
     return run
 
 
+def _with_priors(choice: Callable) -> Callable[[Any], Any]:
+    return lambda space: strategies.BayesOpt(
+        space, surrogates.GP(space, priors=choice(space.num_columns))
+    )
+
+
 CONTENDERS: dict[str, Callable[[Any], Any]] = {
-    "bojax": lambda space: strategies.BayesOpt(space),
-    "bojax-random": lambda space: strategies.Random(space),
-    "bojax-sobol": lambda space: strategies.Sobol(space),
+    "bojax": strategies.BayesOpt,
+    "bojax-vizier-priors": _with_priors(priors.vizier),
+    "bojax-botorch-priors": _with_priors(priors.botorch),
+    "bojax-short-priors": _with_priors(priors.short),
+    "bojax-plain-outcome": lambda space: strategies.BayesOpt(space, outcome=unchanged),
+    "bojax-random": strategies.Random,
+    "bojax-sobol": strategies.Sobol,
 }
 """Name: space -> strategy. Runs are kept by name: a variant needs its own."""

@@ -1,6 +1,5 @@
-"""One run of anything, timed. Not in `__main__`, which worker processes cannot import."""
+"""One run, timed. Not in `__main__`: worker processes cannot import that."""
 
-import functools
 import hashlib
 import pathlib
 import time
@@ -15,7 +14,6 @@ from benchmarks.regret.protocol import NUM_TRIALS, evaluate, initial_points
 from bojax import problems
 
 
-@functools.cache
 def _source() -> str:
     """A digest of the package's source: which bojax it was that ran."""
     digest = hashlib.sha256()
@@ -23,6 +21,10 @@ def _source() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:8]
+
+
+# Taken when the source is imported: it may be edited during a long series of runs.
+_SOURCE = _source()
 
 
 def one_run(strategy: str, name: str, seed: int) -> store.Record:
@@ -33,7 +35,7 @@ def one_run(strategy: str, name: str, seed: int) -> store.Record:
         used = versions(packages)
     else:
         run = bojax_run(CONTENDERS[strategy])
-        used = f"bojax@{_source()} {versions(('jax', 'jaxlib'))}"
+        used = f"bojax@{_SOURCE} {versions(('jax', 'jaxlib'))}"
     x0 = initial_points(problem, seed)
     evaluate(problem, x0[:1])
     with threadpoolctl.threadpool_limits(1):

@@ -155,27 +155,23 @@ def timed(contender) -> dict[str, float]:
     }
 
 
-def measure(names: list[str], sizes: list[int]) -> list[dict]:
-    """Every timed ask, as a row."""
+def measure(names: list[str], n: int) -> list[dict]:
+    """Every timed ask around `n` observations, as a row."""
     rows = []
-    for n in sizes:
-        rounds, count = SIZES[n]
-        start = n - count // 2
-        for number in range(rounds):
-            lead = 1 + round((number + 0.5) / rounds * n / 4)
-            x, y = trajectory(start - lead, seed=number)
-            runs = {name: CONTENDERS[name](x, y, number) for name in names}
-            for i in range(lead + count):
-                # In turns, each first as often as the others.
-                order = np.roll(names, i)
-                for name in order:
-                    kind = "warm" if i >= lead else "lead"
-                    kind = ("cold" if number else "first") if i == 0 else kind
-                    row = {"contender": name, "n": n, "round": number, "kind": kind}
-                    rows.append(row | {"rows": len(y) + i} | timed(runs[name]))
-            print(
-                f"n = {n}: round {number + 1} of {rounds}", file=sys.stderr, flush=True
-            )
+    rounds, count = SIZES[n]
+    start = n - count // 2
+    for number in range(rounds):
+        lead = 1 + round((number + 0.5) / rounds * n / 4)
+        x, y = trajectory(start - lead, seed=number)
+        runs = {name: CONTENDERS[name](x, y, number) for name in names}
+        for i in range(lead + count):
+            # In turns, each first as often as the others.
+            for name in map(str, np.roll(names, i)):
+                kind = "warm" if i >= lead else "lead"
+                kind = ("cold" if number else "first") if i == 0 else kind
+                row = {"contender": name, "n": n, "round": number, "kind": kind}
+                rows.append(row | {"rows": len(y) + i} | timed(runs[name]))
+        print(f"n = {n}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return rows
 
 
@@ -237,7 +233,26 @@ def conditions(names: list[str]) -> str:
     if "torch" in sys.modules:
         lines[-1] += f", torch {sys.modules['torch'].get_num_threads()}"
     lines.append(f"- XLA_FLAGS: {os.environ['XLA_FLAGS']}")
+    # CPU time too grows where others use the caches and cores.
+    lines.append(
+        f"- load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end"
+    )
     return "\n".join(lines)
+
+
+def save(name: str, rows: list[dict], names: list[str]) -> None:
+    """Write what has been measured so far, in full and summed up."""
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / f"{name}.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
+            for row in rows
+        )
+    about = __doc__.split("\n\n", 1)[1].strip()
+    parts = ["# Warm ask, Hartmann-6", about, table(rows, names), conditions(names)]
+    (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
 
 
 def main() -> None:
@@ -253,26 +268,12 @@ def main() -> None:
         else:
             names.append(name)
     sizes = [int(n) for n in arguments.sizes.split(",")]
+    rows = []
     with threadpoolctl.threadpool_limits(1):
-        rows = measure(names, sizes)
-        text = "\n\n".join(
-            [
-                "# Warm ask, Hartmann-6",
-                __doc__.split("\n\n", 1)[1].strip(),
-                table(rows, names),
-                conditions(names),
-            ]
-        )
-    print(text)
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{arguments.name}.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
-            for row in rows
-        )
-    (RESULTS / f"{arguments.name}.md").write_text(text + "\n")
+        for n in sizes:
+            rows += measure(names, n)
+            save(arguments.name, rows, names)
+    print((RESULTS / f"{arguments.name}.md").read_text())
 
 
 if __name__ == "__main__":

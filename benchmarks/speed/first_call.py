@@ -80,7 +80,8 @@ def main() -> None:
             for name, run in runs.items()
         ),
         "",
-        f"XLA_FLAGS: {os.environ['XLA_FLAGS']}; one BLAS thread.",
+        f"XLA_FLAGS: {os.environ['XLA_FLAGS']}; one BLAS thread; "
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end.",
     ]
     print("\n".join(lines))
     RESULTS.mkdir(exist_ok=True)

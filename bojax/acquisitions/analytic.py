@@ -16,22 +16,22 @@ from bojax.surrogates.base import Posterior
 
 
 def log_expected_improvement(
-    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""] | float
 ) -> Float[Array, ""]:
     """log E[max(best_y - f, 0)] = log sigma + log h((best_y - mean) / sigma).
 
     Finite, with a finite gradient, where the expected improvement itself underflows.
 
     References:
-        Ament et al. (2023), Unexpected improvements to expected improvement for Bayesian
-        optimization, equation 8.
+        Ament et al. (2023), Unexpected improvements to expected improvement for
+        Bayesian optimization, equation 8.
     """
     sigma = jnp.sqrt(variance)
     return jnp.log(sigma) + log_h((best_y - mean) / sigma)
 
 
 def expected_improvement(
-    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""] | float
 ) -> Float[Array, ""]:
     """E[max(best_y - f, 0)].
 
@@ -42,7 +42,7 @@ def expected_improvement(
 
 
 def probability_of_improvement(
-    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""]
+    mean: Float[Array, ""], variance: Float[Array, ""], best_y: Float[Array, ""] | float
 ) -> Float[Array, ""]:
     """P(f < best_y) = Phi((best_y - mean) / sigma).
 

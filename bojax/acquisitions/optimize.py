@@ -1,4 +1,4 @@
-"""Maximization of an acquisition over a whole space: numbers, categories, conditions."""
+"""Maximization of an acquisition over a whole space, discrete columns included."""
 
 import math
 
@@ -17,8 +17,8 @@ from bojax.space import Space
 _MANY_LEVELS = 16
 """Columns of more levels are searched as numbers, and by steps of one level."""
 
-_ALTERNATIONS = 3
-"""Rounds of numeric and discrete search where a space has both kinds of columns."""
+_ROUNDS = 4
+"""Rounds of numeric search and one discrete move where a space has discrete columns."""
 
 _PENALTY = 1e3
 """Weight of squared violations, each in units of its spread over the cube."""
@@ -40,8 +40,8 @@ def optimize(
     """The batch of points with the greatest acquisition, as far as a search can tell.
 
     Scrambled Sobol points, and points scattered around `near`, are screened; from the
-    best of each of several groups of them L-BFGS climbs in the numeric columns, in turn with the
-    best change of one discrete column at a time. A finite space of up to 4,096
+    best of each of several groups of them L-BFGS climbs in the numeric columns, in turn
+    with the best change of one discrete column at a time. A finite space of up to 4,096
     configurations is searched exhaustively instead, for q = 1.
 
     Args:
@@ -75,9 +75,9 @@ def optimize(
     values = _screen(acquisition, space, raw)
     if everything is None:
         start = _best_of_each(values, num_starts)
-        climbed = _climb(acquisition, space, raw[start], raw, max_evaluations)
+        climbed, reached = _climb(acquisition, space, raw[start], raw, max_evaluations)
         raw = jnp.concatenate([climbed, raw])
-        values = jnp.concatenate([_screen(acquisition, space, climbed), values])
+        values = jnp.concatenate([reached, values])
     rank = -values
     if tried is not None:
         taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw)
@@ -151,23 +151,16 @@ def _climb(
     starts: Float[Array, "r q d"],
     raw: Float[Array, "c q d"],
     max_evaluations: int,
-) -> Float[Array, "r q d"]:
-    """Local search from each start; the result is never worse than its start."""
-    levels = np.asarray(space.num_levels)
+) -> tuple[Float[Array, "r q d"], Float[Array, " r"]]:
+    """Where a local search from each start ends, and the values there."""
+    levels = space.num_levels
     numeric = ~space.is_categorical & ((levels == 0) | (levels > _MANY_LEVELS))
-    discrete = np.any(levels > 0)
     if space.constraints:
         violations = jax.vmap(jax.vmap(space.violations))(raw)
         unit = jnp.std(violations, axis=(0, 1)) + jnp.finfo(raw.dtype).tiny
 
-    def better(x, candidate):
-        """The second where it is feasible and of greater value."""
-        both = jnp.stack([x, candidate])
-        values = _screen(acquisition, space, both)
-        return jnp.where(values[1] > values[0], candidate, x)
-
     def slide(x):
-        """L-BFGS in the numeric columns."""
+        """L-BFGS in the numeric columns, and the value where it ends."""
 
         def loss(numbers, acquisition):
             moved = x.at[:, numeric].set(numbers.reshape(x.shape[0], -1))
@@ -189,23 +182,29 @@ def _climb(
             ftol=1e-9,
         )
         end = x.at[:, numeric].set(found.x.reshape(x.shape[0], -1))
-        if space.constraints:
-            end = _last_feasible(space, x, end)
-        return better(x, jax.vmap(space.project)(end))
+        return end, jnp.where(jnp.isnan(found.value), -jnp.inf, -found.value)
 
-    def step(x):
-        """The best change of one discrete column of one point, if any is better."""
-        moves = jnp.concatenate([x[None], _moves(space, x)])
-        return moves[jnp.argmax(_screen(acquisition, space, moves))]
+    def better(x):
+        """The best of a point, where it slides to, and single discrete moves there."""
+        candidates = [x[None]]
+        if np.any(numeric):
+            end, _ = slide(x)
+            if space.constraints:
+                end = _last_feasible(space, x, end)
+            x = jax.vmap(space.project)(end)
+            candidates.append(x[None])
+        if np.any(levels > 0):
+            candidates.append(_moves(space, x))
+        candidates = jnp.concatenate(candidates)
+        values = _screen(acquisition, space, candidates)
+        best = jnp.argmax(values)
+        return candidates[best], values[best]
 
-    if not discrete:
+    if not space.constraints and not np.any(levels > 0):
         return jax.vmap(slide)(starts)
-
-    def alternate(_, x):
-        x = jax.vmap(slide)(x) if np.any(numeric) else x
-        return jax.lax.fori_loop(0, 2, lambda _, x: jax.vmap(step)(x), x)
-
-    return jax.lax.fori_loop(0, _ALTERNATIONS, alternate, starts)
+    rounds = _ROUNDS if np.any(levels > 0) else 1
+    carry = (starts, jnp.zeros(starts.shape[0], starts.dtype))
+    return jax.lax.fori_loop(0, rounds, lambda _, c: jax.vmap(better)(c[0]), carry)
 
 
 def _last_feasible(

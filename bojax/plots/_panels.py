@@ -1,6 +1,7 @@
 """Panels one above the other: a surrogate, and an acquisition beneath."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,34 +42,43 @@ def draw(
     lines: Sequence[Line],
     posterior: GPPosterior,
     acquisition: Acquisition | None,
-) -> None:
-    """For each line a surrogate, the acquisition beneath, and where it is greatest."""
-    for ax, line in zip(panels[:, 0], lines, strict=True):
-        mean, std = beliefs(posterior, line.x)
-        _draw_surrogate(ax, line, mean, _BAND * std)
-        line.dress(ax)
-        ax.set_ylabel("value")
+) -> list[np.ndarray]:
+    """For each line a surrogate, the acquisition beneath, and where it is greatest.
+
+    Returns:
+        The mean along each line.
+    """
+    # All lines at once: each number of points is a compilation.
+    space = lines[0].space
+    x = np.concatenate([line.x for line in lines])
+    ends = np.cumsum([len(line.x) for line in lines])[:-1]
+    mean, std = (np.split(values, ends) for values in beliefs(posterior, space, x))
+    for i, line in enumerate(lines):
+        _draw_surrogate(panels[i, 0], line, mean[i], _BAND * std[i])
+        line.dress(panels[i, 0])
+        _label(panels[i, 0], "value")
     if acquisition is not None:
-        values = [gains(acquisition, line.space, line.x) for line in lines]
-        limits = readable_limits(np.concatenate(values))
-        for (top, bottom), line, value in zip(panels, lines, values, strict=True):
+        values = gains(acquisition, space, x)
+        limits = readable_limits(acquisition, values)
+        for i, (line, value) in enumerate(
+            zip(lines, np.split(values, ends), strict=True)
+        ):
+            top, bottom = panels[i]
             _draw_acquisition(bottom, line, value, limits)
             _mark_maximum(top, bottom, line, value)
             line.dress(bottom)
-            bottom.set_ylabel(type(acquisition).__name__)
+            _label(bottom, type(acquisition).__name__)
             top.set_xlabel("")
             top.tick_params(labelbottom=False)
-    for ax in panels.flat:
-        spec = ax.get_subplotspec()
-        if ax.get_shared_y_axes().get_siblings(ax)[1:] and not spec.is_first_col():
-            ax.set_ylabel("")
+    return mean
 
 
 def _draw_surrogate(ax: Axes, line: Line, mean: np.ndarray, band: np.ndarray) -> None:
-    color = {"color": _style.SURROGATE}
+    color: dict[str, Any] = {"color": _style.SURROGATE}
     if line.discrete:
-        bar = {"linestyle": "none", "elinewidth": 4, "alpha": 0.3}
-        ax.errorbar(line.at, mean, band, **bar, **color)
+        ax.errorbar(
+            line.at, mean, band, linestyle="none", elinewidth=4, alpha=0.3, **color
+        )
         ax.plot(line.at, mean, **_style.DOT, **color, label="mean, 95 %")
     else:
         ax.fill_between(line.at, mean - band, mean + band, alpha=0.2, lw=0, **color)
@@ -79,7 +89,7 @@ def _draw_acquisition(
     ax: Axes, line: Line, values: np.ndarray, limits: tuple[float, float]
 ) -> None:
     low, high = limits
-    color = {"color": _style.ACQUISITION}
+    color: dict[str, Any] = {"color": _style.ACQUISITION}
     if line.discrete:
         ax.vlines(line.at, low, values, lw=4, alpha=0.3, **color)
         ax.plot(line.at, values, **_style.DOT, **color)
@@ -94,5 +104,11 @@ def _mark_maximum(top: Axes, bottom: Axes, line: Line, values: np.ndarray) -> No
         return
     best = np.nanargmax(values)
     for ax in (top, bottom):
-        ax.axvline(line.at[best], color=_style.NEXT, lw=1.1, ls=(0, (4, 3)), zorder=1)
-    bottom.plot(line.at[best], values[best], **_style.MAXIMUM, label="next")
+        ax.axvline(line.at[best], **_style.HERE)
+    bottom.plot(line.at[best], values[best], **_style.MAXIMUM, label="maximum")
+
+
+def _label(ax: Axes, text: str) -> None:
+    """Axes that share a scale are labeled once, where its numbers are."""
+    if ax.yaxis.get_tick_params().get("labelleft", True):
+        ax.set_ylabel(text)

@@ -1,5 +1,7 @@
 """The look of all figures, set on each artist: nobody else's figures change."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,12 +14,24 @@ ACQUISITION = "#009e73"
 NEXT = "#d55e00"
 INCUMBENT = "#e69f00"
 
-DOT = {"linestyle": "none", "marker": "o", "markersize": 5, "zorder": 3}
-OBSERVED = {**DOT, "color": INK, "markeredgecolor": "white", "markeredgewidth": 0.7}
-HELD = {**DOT, "marker": "D", "color": INCUMBENT, "markeredgecolor": "white"}
-MAXIMUM = {**DOT, "marker": "v", "color": NEXT, "markersize": 7}
-TICK = {"linestyle": "none", "marker": "|", "color": GRAY}
-LEGEND = {"frameon": False, "fontsize": "small"}
+DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5, "zorder": 3}
+EDGE: dict[str, Any] = {
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.7,
+    "clip_on": False,
+}
+OBSERVED: dict[str, Any] = {**DOT, **EDGE, "color": INK}
+HELD: dict[str, Any] = {**DOT, **EDGE, "marker": "D", "color": INCUMBENT}
+MAXIMUM: dict[str, Any] = {**DOT, **EDGE, "marker": "v", "color": NEXT, "markersize": 8}
+HERE: dict[str, Any] = {
+    "color": NEXT,
+    "lw": 1.1,
+    "ls": (0, (4, 3)),
+    "zorder": 1,
+    "clip_on": False,
+}
+TICK: dict[str, Any] = {"linestyle": "none", "marker": "|", "color": GRAY}
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small"}
 
 
 def tidy(ax: Axes) -> None:
@@ -26,23 +40,31 @@ def tidy(ax: Axes) -> None:
     ax.tick_params(labelsize="small")
 
 
-def new_axes(width: float, height: float, *shape: int, **options) -> np.ndarray:
-    """Axes of a new figure, in an array of this shape."""
+def new_axes(
+    width: float, height: float, num_rows: int, num_columns: int, **options: Any
+) -> np.ndarray:
+    """Axes of a new figure, in an array."""
     _, axes = plt.subplots(
-        *shape, figsize=(width, height), layout="constrained", squeeze=False, **options
+        num_rows,
+        num_columns,
+        figsize=(width, height),
+        layout="constrained",
+        squeeze=False,
+        **options,
     )
     return axes
 
 
-def given_axes(axes: object, *shape: int) -> np.ndarray:
-    """The caller's axes as an array.
+def given_axes(axes: Any, *shape: int) -> np.ndarray:
+    """The caller's axes in an array of this shape.
 
     Raises:
         ValueError: if there are not as many as there are panels.
     """
     array = np.array(axes, object)
-    if array.size != np.prod(shape):
+    expected = int(np.prod(shape))
+    if array.size != expected:
         raise ValueError(
-            f"axes: expected {int(np.prod(shape))}, one for each panel, got {array.size}"
+            f"axes: expected {expected}, one for each panel, got {array.size}"
         )
     return array.reshape(shape)

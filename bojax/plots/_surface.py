@@ -3,27 +3,32 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bojax._precision import in_double
-from bojax.acquisitions import Acquisition
+from bojax.acquisitions import Acquisition, LogEI
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
 
 def beliefs(
-    posterior: GPPosterior, x: Float[np.ndarray, "g d"]
+    posterior: GPPosterior, space: Space, x: Float[np.ndarray, "g d"]
 ) -> tuple[Float[np.ndarray, " g"], Float[np.ndarray, " g"]]:
-    """Mean and standard deviation of the objective at each point."""
-    mean, variance = in_double(_marginals, posterior, x)
+    """Mean and standard deviation at the nearest representable points."""
+    mean, variance = in_double(_marginals, posterior, space, x)
     return mean.numpy(), np.sqrt(variance.numpy())
 
 
 def gains(
     acquisition: Acquisition, space: Space, x: Float[np.ndarray, "g d"]
 ) -> Float[np.ndarray, " g"]:
-    """The acquisition at each point, NaN where it is infeasible."""
+    """The acquisition at the nearest representable points, NaN where infeasible."""
     return in_double(_values, acquisition, space, x).numpy()
+
+
+def active(space: Space, x: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, "n d"]:
+    """Which parameters exist at each point."""
+    return in_double(_active, space, x).numpy()
 
 
 def incumbent(posterior: GPPosterior) -> Float[np.ndarray, " d"]:
@@ -40,26 +45,37 @@ def observations(
     return np.asarray(data.x, float)[mask], np.asarray(data.y, float)[mask]
 
 
-def readable_limits(values: Float[np.ndarray, "..."]) -> tuple[float, float]:
-    """A range of values that shows an acquisition where it is high.
+def readable_limits(
+    acquisition: Acquisition, values: Float[np.ndarray, "..."]
+) -> tuple[float, float]:
+    """A range of values that shows an acquisition where it matters.
 
-    At observations the logarithm of an improvement plunges, and would flatten the rest.
+    A logarithm plunges at observations, which would flatten the rest: what is not worth
+    a 20,000th of the best is left out.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 0.0, 1.0
-    low, middle, high = finite.min(), np.median(finite), finite.max()
-    low = max(low, high - 3 * (high - middle)) if middle < high else low
-    return float(low), float(high if high > low else low + 1)
+    low, high = float(finite.min()), float(finite.max())
+    if isinstance(acquisition, LogEI):
+        low = max(low, high - 10)
+    return low, high if high > low else low + 1
 
 
-def _marginals(posterior: GPPosterior, x: Float[Array, "g d"]):
-    return jax.vmap(posterior.marginal)(x)
+def _marginals(posterior: GPPosterior, space: Space, x: Float[Array, "g d"]):
+    return jax.vmap(lambda x: posterior.marginal(space.project(x)))(x)
 
 
 def _values(acquisition: Acquisition, space: Space, x: Float[Array, "g d"]):
-    values = jax.vmap(acquisition)(x[:, None])
-    return jnp.where(jax.vmap(space.feasible)(x), values, jnp.nan)
+    def value(x):
+        gain = acquisition(space.project(x)[None])
+        return jnp.where(space.feasible(x), gain, jnp.nan)
+
+    return jax.vmap(value)(x)
+
+
+def _active(space: Space, x: Float[Array, "n d"]):
+    return jax.vmap(space.active)(x)
 
 
 def _incumbent(posterior: GPPosterior):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.ticker import MaxNLocator
 
 from bojax.acquisitions import Acquisition
 from bojax.plots import _style
@@ -46,7 +47,8 @@ def posterior_2d(
         >>> import bojax, jax
         >>> space = bojax.Space({"a": bojax.Float(0, 1), "b": bojax.Float(0, 1)})
         >>> x = space.sample(jax.random.key(0), 5)
-        >>> posterior = bojax.surrogates.GP(space).condition(bojax.Dataset.of(x, x[:, 0]))
+        >>> data = bojax.Dataset.of(x, x[:, 0])
+        >>> posterior = bojax.surrogates.GP(space).condition(data)
         >>> [ax.get_title() for ax in posterior_2d(posterior, space)]
         ['mean', 'standard deviation']
     """
@@ -63,19 +65,22 @@ def posterior_2d(
         Line.through(space, column, np.full(2, 0.5), _NUM_POINTS) for column in (0, 1)
     )
     grid = np.stack(np.meshgrid(across.x[:, 0], up.x[:, 1]), axis=-1)
-    x = np.stack([space.project(point) for point in grid.reshape(-1, 2)])
-    mean, std = (values.reshape(grid.shape[:2]) for values in beliefs(posterior, x))
+    shape, x = grid.shape[:2], grid.reshape(-1, 2)
+    mean, std = (values.reshape(shape) for values in beliefs(posterior, space, x))
     _fill(panels[0], across, up, mean, "Blues_r", (mean.min(), mean.max()))
     _fill(panels[1], across, up, std, "Greys", (0.0, std.max()))
     titles = ["mean", "standard deviation"]
     if acquisition is not None:
-        value = gains(acquisition, space, x).reshape(grid.shape[:2])
-        _fill(panels[2], across, up, value, "Greens", readable_limits(value))
+        value = gains(acquisition, space, x).reshape(shape)
+        limits = readable_limits(acquisition, value)
+        _fill(panels[2], across, up, value, "Greens", limits)
         titles.append(type(acquisition).__name__)
         if np.isfinite(value).any():
             row, column = np.unravel_index(np.nanargmax(value), value.shape)
             for ax in panels:
-                ax.plot(across.at[column], up.at[row], **_style.MAXIMUM, label="next")
+                ax.plot(
+                    across.at[column], up.at[row], **_style.MAXIMUM, label="maximum"
+                )
     observed, _ = observations(posterior)
     for ax, title in zip(panels, titles, strict=True):
         ax.plot(
@@ -103,11 +108,19 @@ def _fill(
     image: ScalarMappable
     if across.discrete or up.discrete:
         image = ax.pcolormesh(
-            across.at, up.at, values, cmap=colors, vmin=low, vmax=high, shading="nearest"
+            across.at,
+            up.at,
+            values,
+            cmap=colors,
+            vmin=low,
+            vmax=high,
+            shading="nearest",
         )
     else:
         levels = np.linspace(low, high, _NUM_LEVELS)
         image = ax.contourf(
             across.at, up.at, np.maximum(values, low), levels, cmap=colors
         )
-    ax.figure.colorbar(image, ax=ax)
+    bar = ax.figure.colorbar(image, ax=ax, ticks=MaxNLocator(5))
+    bar.ax.tick_params(labelsize="small")
+    bar.outline.set_visible(False)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bojax.plots import _style
 from bojax.tuning import Result, Study
@@ -30,8 +31,7 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('trial', 'value')
     """
-    if ax is None:
-        ax = _style.new_axes(6, 3.5, 1, 1)[0, 0]
+    panel: Axes = _style.new_axes(6.0, 3.5, 1, 1)[0, 0] if ax is None else ax
     finished = [trial for trial in run.trials if trial.finished]
     number = np.array([trial.number for trial in finished], int)
     value = np.array([trial.value for trial in finished], float)
@@ -40,30 +40,30 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
     lowest = np.fmin.accumulate(value)
     best = lowest if _minimized(run, value) else np.fmax.accumulate(value)
     done, stopped, failed = (state == s for s in ("done", "stopped", "failed"))
-    ax.step(
+    panel.step(
         number, best, where="post", color=_style.SURROGATE, lw=1.8, label="best so far"
     )
     dot = {**_style.DOT, "color": _style.GRAY, "markersize": 4.5, "zorder": 2}
-    ax.plot(number[done], value[done], **dot, alpha=0.8, label="trial")
+    panel.plot(number[done], value[done], **dot, alpha=0.8, label="trial")
     if stopped.any():
-        ax.plot(
+        panel.plot(
             number[stopped], value[stopped], **dot, mfc="none", label="stopped early"
         )
     if failed.any():
         bad_edge = 0.98 if best is lowest else 0.02
-        ax.plot(
+        panel.plot(
             number[failed],
             np.full(failed.sum(), bad_edge),
             **{**dot, "marker": "x", "color": _style.NEXT},
-            transform=ax.get_xaxis_transform(),
+            transform=panel.get_xaxis_transform(),
             label="failed",
         )
-    ax.set_xlabel("trial")
-    ax.set_ylabel("value")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(**_style.LEGEND)
-    _style.tidy(ax)
-    return ax
+    panel.set_xlabel("trial")
+    panel.set_ylabel("value")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.legend(**_style.LEGEND)
+    _style.tidy(panel)
+    return panel
 
 
 def _minimized(run: Result | Study, value: np.ndarray) -> bool:

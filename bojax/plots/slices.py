@@ -9,7 +9,7 @@ from bojax.acquisitions import Acquisition
 from bojax.plots import _style
 from bojax.plots._line import Line
 from bojax.plots._panels import draw, new_panels
-from bojax.plots._surface import beliefs, incumbent, observations
+from bojax.plots._surface import active, incumbent, observations
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
@@ -76,12 +76,12 @@ def slices(
 ) -> np.ndarray:
     """A surrogate along one parameter after the other, all others held.
 
-    Numbers are lines, the few values of other parameters error bars. The configuration
-    that is held is marked, and so is the acquisition's maximum along each line. Ticks at
-    the bottom show where there are observations, whatever their other parameters. A
-    parameter that does not exist in the configuration is left out, unless it is named;
-    where another category brings parameters of its own, they are in the middle of their
-    ranges.
+    Lines for numbers, error bars where there are only a few values. The configuration
+    that is held is marked, and so is the acquisition's maximum along each line. Ticks
+    at the bottom show where observations are, whatever their other parameters.
+
+    Parameters that do not exist in that configuration are left out. Where another value
+    brings parameters of its own into being, these are in the middle of their ranges.
 
     Args:
         posterior: of the objective.
@@ -102,14 +102,12 @@ def slices(
         >>> import bojax, jax
         >>> space = bojax.Space({"a": bojax.Float(0, 1), "b": bojax.Int(1, 3)})
         >>> x = space.sample(jax.random.key(0), 5)
-        >>> posterior = bojax.surrogates.GP(space).condition(bojax.Dataset.of(x, x[:, 0]))
+        >>> data = bojax.Dataset.of(x, x[:, 0])
+        >>> posterior = bojax.surrogates.GP(space).condition(data)
         >>> [ax.get_xlabel() for ax in slices(posterior, space)[:, 0]]
         ['a', 'b']
     """
-    if config is None:
-        x = space.project(incumbent(posterior))
-    else:
-        x = space.encode(config)
+    x = incumbent(posterior) if config is None else space.encode(config)
     columns = _columns(space, x, names)
     num_panels = 1 if acquisition is None else 2
     if axes is None:
@@ -117,11 +115,10 @@ def slices(
     else:
         panels = _style.given_axes(axes, len(columns), num_panels)
     lines = [Line.through(space, column, x) for column in columns]
-    draw(panels, lines, posterior, acquisition)
+    means = draw(panels, lines, posterior, acquisition)
     observed, _ = observations(posterior)
-    mean, _ = beliefs(posterior, x[None])
-    for ax, line in zip(panels[:, 0], lines, strict=True):
-        ax.plot(line.locate(x[None]), mean, **_style.HELD, label="held")
+    for ax, line, mean in zip(panels[:, 0], lines, means, strict=True):
+        ax.plot(line.at[line.held], mean[line.held], **_style.HELD, label="held")
         ax.plot(
             line.locate(observed),
             np.full(len(observed), 0.02),
@@ -135,7 +132,7 @@ def slices(
 def _columns(space: Space, x: np.ndarray, names: Sequence[str] | None) -> list[int]:
     """The columns to draw: those that exist at `x`, or those of them that are named."""
     exist = {
-        space.columns[j].name: int(j) for j in np.flatnonzero(np.asarray(space.active(x)))
+        space.columns[j].name: int(j) for j in np.flatnonzero(active(space, x[None])[0])
     }
     for name in names or ():
         if name not in exist:

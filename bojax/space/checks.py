@@ -98,7 +98,7 @@ def conditions(when: Any) -> tuple[tuple[str, Any], ...]:
     """The conditions as a hashable value: pairs in the order of the parents' names."""
     if when is None:
         return ()
-    if isinstance(when, tuple):  # as `dataclasses.replace` gives it back
+    if isinstance(when, tuple):  # as it is kept, for `dataclasses.replace`
         when = dict(when)
     if not isinstance(when, Mapping):
         raise TypeError(f"when: expected a dict from parent to value, got {when!r}")

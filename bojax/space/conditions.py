@@ -8,6 +8,7 @@ go, and disjointness is an intersection of intervals.
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bojax.space.parameters import Choice, Float, Parameter
@@ -20,6 +21,9 @@ Box = dict[int, Interval]
 """The interval in which each column that is mentioned has to lie."""
 
 _MOST_BOXES = 10_000
+
+_TOLERANCE = Decimal("1e-9")
+"""Of levels, in steps: 1.0 is the last of 0, 1/7, ... though seven times it is less."""
 
 
 def resolve(
@@ -65,13 +69,13 @@ def resolve(
                 for run in column_runs
                 for box in boxes[c]
             ]
-            pairs = ((mine, way) for mine in own for way in ways if way is not None)
-            own = [box for pair in pairs if (box := _intersection(*pair)) is not None]
-            if len(own) > _MOST_BOXES:
+            pairs = [(mine, way) for mine in own for way in ways if way is not None]
+            if len(pairs) > _MOST_BOXES:
                 raise ValueError(
                     f"when of {names[j]!r}: expected at most {_MOST_BOXES} ways to "
-                    f"meet the conditions, got {len(own)}"
+                    f"meet the conditions, got {len(pairs)}"
                 )
+            own = [box for pair in pairs if (box := _intersection(*pair)) is not None]
         if not own:
             raise ValueError(
                 f"when of {names[j]!r}: expected conditions that can be met together, "
@@ -148,8 +152,9 @@ def _interval(parent: Any, allowed: Any) -> Interval | None:
     if not parent.num_levels:
         return (parent.find(low), parent.find(high)) if low <= high else None
     origin, step = decimal(parent.low), decimal(parent.step or 1)
-    first = math.ceil((decimal(low) - origin) / step)
-    last = min(math.floor((decimal(high) - origin) / step), parent.num_levels - 1)
+    first = math.ceil((decimal(low) - origin) / step - _TOLERANCE)
+    last = math.floor((decimal(high) - origin) / step + _TOLERANCE)
+    last = min(last, parent.num_levels - 1)
     return (first, last) if low <= high and first <= last else None
 
 

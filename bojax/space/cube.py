@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bojax.space.conditions import Box
-from bojax.space.scale import Scale
+from bojax.space.scale import TIE, Scale
 
 
 class Cube:
@@ -53,13 +53,16 @@ class Cube:
             return np.array([getattr(scale, field) for scale in self._scales], kind)
 
         k, log = column("num_levels"), column("log", bool)
-        start, span = column("start"), column("span")
-        low, step = column("low"), column("step")
+        low, step, span = column("low"), column("step"), column("span")
         stepped = k > 0
-        plain = stepped & ~log
+        log_stepped = log & stepped
+        start = np.where(stepped, 0, column("start"))
+        start = np.log(start, out=start, where=log & ~stepped)
+        slope, offset = np.array([scale.log_levels for scale in self._scales]).T
+        slope = np.where(log_stepped, slope, 1)
         # Levels closer than rounding errors cannot be told apart: such a column is left
         # as if it were continuous, so that projecting twice is projecting once.
-        fineness = np.where(log, (low / step + k) * (np.abs(start) + span), k)
+        fineness = np.where(log, k + (low / step + k) * span, k)
         snapped = stepped & (16 * eps * fineness < 1)
         rows = [(j, box) for j, boxes in enumerate(self._boxes) for box in boxes if box]
         box_low = np.full((len(rows), len(k)), -np.inf)
@@ -73,41 +76,37 @@ class Cube:
             # Columns that an operation is not for pass it as harmless numbers.
             num_levels=np.where(stepped, k, 1).astype(dtype),
             last=np.where(stepped, k - 1, 0).astype(dtype),
-            start=np.where(plain, 0, start).astype(dtype),
-            span=np.where(plain, 0, span).astype(dtype),
-            inverse_span=(1 / np.where(log & stepped, span, 1)).astype(dtype),
-            low=np.where(stepped, low, 1).astype(dtype),
+            low=np.where(stepped, low, 0).astype(dtype),
             step=np.where(stepped, step, 0).astype(dtype),
-            inverse_step=(1 / step).astype(dtype),
-            # A little more than a half: ties go up, however exp is rounded.
-            half=np.asarray(0.5 + eps**0.5, dtype),
-            log=log,
+            start=start.astype(dtype),
+            span=np.where(stepped, 0, span).astype(dtype),
+            log_span=np.where(log_stepped, span, 0).astype(dtype),
+            inverse_span=np.where(log_stepped, 1 / span, 0).astype(dtype),
+            slope=np.where(log_stepped, slope, 0).astype(dtype),
+            # Ties go up, however expm1 is rounded.
+            offset=np.where(log_stepped, offset + max(TIE, eps**0.5), 0).astype(dtype),
+            inverse_slope=np.where(log_stepped, 1 / slope, 0).astype(dtype),
+            shift=np.where(log_stepped, (0.5 - offset) / slope, 0).astype(dtype),
+            log=log & ~stepped,
             stepped=stepped,
             snapped=snapped,
-            log_stepped=log & stepped,
+            log_stepped=log_stepped,
+            any_log=bool((log & ~stepped).any()),
             any_snapped=bool(snapped.any()),
-            any_log_stepped=bool((log & stepped).any()),
+            any_log_stepped=bool(log_stepped.any()),
             box_low=box_low.astype(dtype),
             box_high=box_high.astype(dtype),
             owner=owner,
             always=~self.is_conditional,
         )
 
-    def _level(self, x: Any, number: Any, xp: Any, c: "_Constants") -> Any:
+    def _level(self, x: Any, xp: Any, c: "_Constants") -> Any:
         """The level whose bin holds each position."""
         level = x * c.num_levels
         if c.any_log_stepped:
-            rounded = (number - c.low) * c.inverse_step + c.half
-            level = xp.where(c.log_stepped, rounded, level)
+            log_level = xp.expm1(x * c.log_span) * c.slope + c.offset
+            level = xp.where(c.log_stepped, log_level, level)
         return xp.minimum(xp.floor(level), c.last)
-
-    def _number(self, x: Any, mask: np.ndarray, xp: Any, c: "_Constants") -> Any:
-        """Numbers on continuous scales; `mask` says which are logarithmic."""
-        number = c.start + x * c.span
-        if not mask.any():
-            return number
-        # Masked twice: where() would mix an overflow of exp into gradients.
-        return xp.where(mask, xp.exp(xp.where(mask, number, 0.0)), number)
 
     def snap(self, x: Any, xp: Any) -> Any:
         """The nearest representable value of each column, whether active or not."""
@@ -116,14 +115,12 @@ class Cube:
         x = xp.where(x < 0, 0.0, xp.where(x > 1, 1.0, x))
         if not c.any_snapped:
             return x
-        number = self._number(x, c.log_stepped, xp, c) if c.any_log_stepped else x
-        level = self._level(x, number, xp, c)
+        level = self._level(x, xp, c)
         # XLA would turn a division by constants into a multiplication, and equal
         # categories would differ in their last bit: hence the zero that it cannot see.
         center = (level + 0.5) / (c.num_levels + 0 * x)
         if c.any_log_stepped:
-            value = xp.where(c.log_stepped, c.low + level * c.step, 1.0)
-            log_center = (xp.log(value) - c.start) * c.inverse_span
+            log_center = xp.log1p(level * c.inverse_slope + c.shift) * c.inverse_span
             center = xp.where(c.log_stepped, log_center, center)
         return xp.where(c.snapped, center, x)
 
@@ -144,9 +141,14 @@ class Cube:
     def number(self, z: Any, xp: Any) -> Any:
         """Values in natural units, categories by their index."""
         c = self._constants(z.dtype)
-        number = self._number(z, c.log, xp, c)
-        level = self._level(z, number, xp, c)
-        return xp.where(c.stepped, c.low + level * c.step, number)
+        number = z * c.span + c.start
+        if c.any_log:
+            # Masked twice: where() would mix an overflow of exp into gradients.
+            number = xp.where(c.log, xp.exp(xp.where(c.log, number, 0.0)), number)
+        if c.stepped.any():
+            level = self._level(z, xp, c)
+            number = xp.where(c.stepped, level * c.step + c.low, number)
+        return number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,17 +157,21 @@ class _Constants:
 
     num_levels: np.ndarray
     last: np.ndarray
-    start: np.ndarray
-    span: np.ndarray
-    inverse_span: np.ndarray
     low: np.ndarray
     step: np.ndarray
-    inverse_step: np.ndarray
-    half: np.ndarray
+    start: np.ndarray
+    span: np.ndarray
+    log_span: np.ndarray
+    inverse_span: np.ndarray
+    slope: np.ndarray
+    offset: np.ndarray
+    inverse_slope: np.ndarray
+    shift: np.ndarray
     log: np.ndarray
     stepped: np.ndarray
     snapped: np.ndarray
     log_stepped: np.ndarray
+    any_log: bool
     any_snapped: bool
     any_log_stepped: bool
     box_low: np.ndarray

@@ -24,7 +24,7 @@ from bojax.space.checks import (
 from bojax.space.scale import Scale, decimal
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
 class Float:
     """A real number.
 
@@ -52,15 +52,18 @@ class Float:
 
     low: float
     high: float
-    log: bool = False
-    step: float | None = None
-    when: Any = None
+    log: bool
+    step: float | None
+    when: tuple[tuple[str, Any], ...]
 
-    def __post_init__(self):
-        low, high = finite("low", self.low), finite("high", self.high)
-        step = None if self.step is None else finite("step", self.step)
-        check_range(low, high, self.log, step)
-        set_fields(self, low=low, high=high, step=step, when=conditions(self.when))
+    def __init__(
+        self, low: Any, high: Any, log: Any = False, step: Any = None, when: Any = None
+    ):
+        low, high = finite("low", low), finite("high", high)
+        step = None if step is None else finite("step", step)
+        check_range(low, high, log, step)
+        when = conditions(when)
+        set_fields(self, low=low, high=high, log=log, step=step, when=when)
 
     @functools.cached_property
     def num_levels(self) -> int:
@@ -113,7 +116,7 @@ class Float:
         return _number_repr(self)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
 class Int:
     """A whole number.
 
@@ -145,15 +148,18 @@ class Int:
 
     low: int
     high: int
-    log: bool = False
-    step: int | None = None
-    when: Any = None
+    log: bool
+    step: int | None
+    when: tuple[tuple[str, Any], ...]
 
-    def __post_init__(self):
-        low, high = whole("low", self.low), whole("high", self.high)
-        step = None if self.step is None else whole("step", self.step)
-        check_range(low, high, self.log, step)
-        set_fields(self, low=low, high=high, step=step, when=conditions(self.when))
+    def __init__(
+        self, low: Any, high: Any, log: Any = False, step: Any = None, when: Any = None
+    ):
+        low, high = whole("low", low), whole("high", high)
+        step = None if step is None else whole("step", step)
+        check_range(low, high, log, step)
+        when = conditions(when)
+        set_fields(self, low=low, high=high, log=log, step=step, when=when)
 
     @property
     def num_levels(self) -> int:
@@ -197,7 +203,7 @@ class Choice:
     """What ordinal and categorical parameters have in common."""
 
     values: tuple[Value, ...]
-    when: Any
+    when: tuple[tuple[str, Any], ...]
 
     def __init__(self, *values: Any, when: Any = None):
         set_fields(self, values=categories(values), when=conditions(when))

@@ -5,8 +5,8 @@ import functools
 import math
 import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, get_args, overload
 
 import jax
 import jax.numpy as jnp
@@ -38,10 +38,10 @@ class Space:
     so that equal spaces share one compilation. As a pytree it has no leaves.
 
     Args:
-        parameters: a specification for each name, or several in a list where they exist
-            under disjoint conditions. Their order is that of the columns.
-        constraints: module-level, traceable functions of `values(x)`, at most 0 where
-            feasible. Equal means identical for these.
+        parameters: a dict with a specification for each name, or several in a list
+            where they exist under disjoint conditions. Their order is the columns'.
+        constraints: a list of module-level, traceable functions of `values(x)`, at most
+            0 where feasible. Equal means identical for these.
 
     Attributes:
         columns: name and specification of each column.
@@ -76,11 +76,7 @@ class Space:
     _hash: int
     _witness: np.ndarray | None
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Parameter | Sequence[Parameter]],
-        constraints: Sequence[Constraint] = (),
-    ):
+    def __init__(self, parameters: Any, constraints: Any = ()):
         self._assemble(_columns(parameters), _checked_constraints(constraints))
         witness = feasibility.find(self) if self.constraints else None
         set_fields(self, _witness=witness)
@@ -153,11 +149,11 @@ class Space:
 
     # Between configurations and points.
 
-    def encode(self, config: Mapping[str, Any]) -> Float[np.ndarray, " d"]:
+    def encode(self, config: Any) -> Float[np.ndarray, " d"]:
         """The point of a configuration.
 
         Args:
-            config: a value for each parameter that exists, and for no other.
+            config: a dict with a value for each parameter that exists, and no other.
 
         Raises:
             ValueError: if a key is missing or too many, or a value is out of range.
@@ -180,12 +176,22 @@ class Space:
         self._check_shape(x)
         return self._codec.decode(x)
 
+    @overload
+    def active(self, x: Float[Array, " d"]) -> Bool[Array, " d"]: ...
+    @overload
+    def active(self, x: Float[np.ndarray, " d"]) -> Bool[np.ndarray, " d"]: ...
+
     def active(
         self, x: Float[Array | np.ndarray, " d"]
     ) -> Bool[Array | np.ndarray, " d"]:
         """Which columns exist at the nearest representable point, traceable."""
         x, xp = self._point(x)
         return self._cube.active(self._cube.snap(x, xp), xp)
+
+    @overload
+    def project(self, x: Float[Array, " d"]) -> Float[Array, " d"]: ...
+    @overload
+    def project(self, x: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]: ...
 
     def project(
         self, x: Float[Array | np.ndarray, " d"]
@@ -250,6 +256,7 @@ class Space:
             TypeError: if a constraint returns something else than a scalar number.
         """
         x = jnp.asarray(x)
+        self._check_shape(x)
         if not self.constraints:
             return jnp.zeros(0, x.dtype)
         values = self.values(x)
@@ -309,9 +316,7 @@ class Space:
         return json.dump(self.columns, len(self.constraints))
 
     @classmethod
-    def from_json(
-        cls, text: str | bytes, constraints: Sequence[Constraint] = ()
-    ) -> "Space":
+    def from_json(cls, text: Any, constraints: Any = ()) -> "Space":
         """The space that `to_json` wrote.
 
         Args:

@@ -1,15 +1,28 @@
 """What every way to search is: a pure `init / ask / tell` over one table of trials."""
 
 import abc
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Outcome, Points, Status, Trials
 from bojax.space import Space
+
+_Method = TypeVar("_Method", bound=Callable)
+
+
+def _jit(method: _Method) -> _Method:
+    """Compiles a method; inlined where it is called under another trace.
+
+    That trace then sees that what a method only hands on, such as the memory where a
+    point is told, is the very same array.
+    """
+    return eqx.filter_jit(method, inline=True)  # pyright: ignore[reportCallIssue]
 
 
 class State(eqx.Module):
@@ -87,22 +100,20 @@ class Strategy(eqx.Module):
         return State(
             trials=Trials.empty(capacity, self.space.num_columns, num_objectives),
             key=key,
-            num_asked=jnp.zeros((), jnp.int32),
+            num_asked=jnp.asarray(np.int32(0)),
             memory=self.start(),
         )
 
-    @eqx.filter_jit
+    @_jit
     def ask(self, state: State, q: int = 1) -> tuple[Points, State]:
         """The next `q` points; each is pending until it is told."""
         if q < 1:
             raise ValueError(f"q: expected at least 1, got {q}")
         numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
         x, memory = self.propose(state.memory, state.trials, state.key, numbers)
-        return self.reserve(
-            State(state.trials, state.key, state.num_asked, memory), x
-        )
+        return self.reserve(State(state.trials, state.key, state.num_asked, memory), x)
 
-    @eqx.filter_jit
+    @_jit
     def reserve(self, state: State, x: Float[Array, "q d"]) -> tuple[Points, State]:
         """Points of the caller's choice, numbered and pending as if asked for.
 
@@ -120,7 +131,7 @@ class Strategy(eqx.Module):
         state = State(trials, state.key, state.num_asked + q, state.memory)
         return Points(x=x, number=numbers, trial=numbers), state
 
-    @eqx.filter_jit
+    @_jit
     def tell(
         self, state: State, points: Points, y: Float[Array, "..."] | Outcome
     ) -> State:
@@ -151,7 +162,7 @@ class Strategy(eqx.Module):
         )
         return State(trials, state.key, state.num_asked, state.memory)
 
-    @eqx.filter_jit
+    @_jit
     def observe(
         self,
         state: State,
@@ -181,7 +192,8 @@ def _columns(
     value = jnp.asarray(outcome.y, trials.y.dtype)
     if value.size != shape[0] * shape[1]:
         raise ValueError(
-            f"y: expected {shape[0]} points of {shape[1]} values, got shape {value.shape}"
+            f"y: expected {shape[0]} points of {shape[1]} values, "
+            f"got shape {value.shape}"
         )
     variance = 0.0 if outcome.variance is None else outcome.variance
     variance = jnp.asarray(variance, trials.y.dtype)

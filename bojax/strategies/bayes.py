@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax.acquisitions import Acquisition, LogEI, optimize
@@ -14,7 +15,7 @@ from bojax.space import Space
 from bojax.strategies.base import Strategy
 from bojax.strategies.sobol import Sobol
 from bojax.surrogates import GP, Posterior, Surrogate
-from bojax.surrogates.outcomes import unchanged
+from bojax.surrogates.outcomes import yeo_johnson
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
@@ -46,7 +47,7 @@ class BayesOpt(Strategy):
             function; default: `LogEI`.
         num_initial: trials before the surrogate is asked; default: 2 + d up to 16.
         outcome: increasing map of the observed values before they are modeled, see
-            `surrogates.outcomes`.
+            `surrogates.outcomes`; heavy tails would otherwise rule the fit.
 
     Raises:
         ValueError: if `num_initial` is under 2, or the trials have several objectives.
@@ -79,7 +80,7 @@ class BayesOpt(Strategy):
         surrogate: Surrogate | None = None,
         acquisition: Callable[[Posterior, Float[Array, ""]], Acquisition] | None = None,
         num_initial: int | None = None,
-        outcome: Callable = unchanged,
+        outcome: Callable = yeo_johnson,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -97,7 +98,7 @@ class BayesOpt(Strategy):
         dtype = jnp.zeros(()).dtype
         arrays = eqx.filter(self.surrogate, eqx.is_inexact_array)
         arrays = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), arrays)
-        return Memory(arrays, jnp.zeros((), jnp.int32))
+        return Memory(arrays, jnp.asarray(np.int32(0)))
 
     def propose(
         self,
@@ -133,12 +134,7 @@ class BayesOpt(Strategy):
             eqx.filter(surrogate, eqx.is_inexact_array),
             jnp.where(afresh, again, memory.restart_at),
         )
-        posterior = surrogate.condition(data)
-        posterior = jax.lax.cond(
-            jnp.any(trials.pending),
-            lambda: posterior.believe(trials.pending),
-            lambda: posterior,
-        )
+        posterior = surrogate.condition(data, trials.pending)
         incumbent = trials.x[jnp.argmin(jnp.where(data.mask, data.y, jnp.inf))]
 
         def choose(posterior, trials, number):

@@ -57,20 +57,16 @@ class Grid(Strategy):
 
     def _axes(self) -> list[np.ndarray]:
         axes = []
-        for levels in self.space.levels:
+        for levels, categorical in zip(
+            self.space.levels, self.space.is_categorical, strict=True
+        ):
             if levels is None:
                 axes.append(np.linspace(0, 1, self.resolution))
-            elif len(levels) <= self.resolution:
+            elif categorical or len(levels) <= self.resolution:
                 axes.append(levels)
             else:
                 picks = np.linspace(0, len(levels) - 1, self.resolution)
                 axes.append(levels[np.round(picks).astype(int)])
-        axes = [
-            levels if categorical else axis
-            for axis, levels, categorical in zip(
-                axes, self.space.levels, self.space.is_categorical, strict=True
-            )
-        ]
         return axes
 
     @property

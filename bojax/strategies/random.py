@@ -54,7 +54,6 @@ class Random(Strategy):
                 candidates = self.space.sample(key_number, _ATTEMPTS)
                 return trials.first_untried(candidates, jnp.arange(_ATTEMPTS) + 0.0)
             rank = jax.random.uniform(key_number, (len(everything),))
-            return trials.first_untried(jnp.asarray(everything, trials.x.dtype), rank
-            )
+            return trials.first_untried(jnp.asarray(everything, trials.x.dtype), rank)
 
         return one_by_one(draw, trials, numbers), None

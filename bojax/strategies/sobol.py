@@ -64,7 +64,9 @@ class Sobol(Strategy):
                 candidates.append(jnp.asarray(everything, trials.x.dtype)[shuffled])
             candidates = jnp.concatenate(candidates)
             rank = jnp.where(
-                jax.vmap(space.feasible)(candidates), jnp.arange(len(candidates)), jnp.inf
+                jax.vmap(space.feasible)(candidates),
+                jnp.arange(len(candidates)),
+                jnp.inf,
             )
             return trials.first_untried(candidates, rank)
 

@@ -5,7 +5,7 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Dataset
 
@@ -47,6 +47,16 @@ class Posterior(eqx.Module):
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Mean and variance of the noise-free value at one point."""
 
+    @abc.abstractmethod
+    def grow(self, q: int) -> "Posterior":
+        """The same posterior with `q` unused rows at the end, for `append`."""
+
+    @abc.abstractmethod
+    def append(
+        self, row: Int[Array, ""] | int, x: Float[Array, " d"], y: Float[Array, ""]
+    ) -> "Posterior":
+        """The posterior after one more observation, kept in an unused row."""
+
 
 class Surrogate(eqx.Module):
     """A model of the objective: a prior over functions with hyperparameters."""
@@ -65,5 +75,12 @@ class Surrogate(eqx.Module):
         """
 
     @abc.abstractmethod
-    def condition(self, data: Dataset) -> Posterior:
-        """The posterior under the present hyperparameters."""
+    def condition(
+        self, data: Dataset, pending: Bool[Array, " n"] | None = None
+    ) -> Posterior:
+        """The posterior under the present hyperparameters.
+
+        Args:
+            data: observations.
+            pending: rows of the data that are being evaluated, none in its mask.
+        """

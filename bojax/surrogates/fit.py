@@ -62,7 +62,8 @@ def maximum_a_posteriori(
 
     def spread(attribute: str) -> Float[Array, " p"]:
         full = [
-            jnp.full(leaf.size, getattr(prior, attribute), dtype) for leaf, prior in pairs
+            jnp.full(leaf.size, getattr(prior, attribute), dtype)
+            for leaf, prior in pairs
         ]
         return jnp.concatenate(full)
 

@@ -6,6 +6,7 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax._numerics import (
@@ -56,8 +57,8 @@ class Warping(eqx.Module):
         log_warp_b: log of b, one a column.
 
     References:
-        Snoek, Swersky, Zemel and Adams (2014), Input warping for Bayesian optimization of
-        non-stationary functions, with Kumaraswamy's distribution in place of the beta.
+        Snoek, Swersky, Zemel and Adams (2014), Input warping for Bayesian optimization
+        of non-stationary functions; here with Kumaraswamy's distribution function.
     """
 
     space: Space = eqx.field(static=True)
@@ -88,7 +89,7 @@ class GP(Surrogate):
 
         f ~ GP(m, k),  y = f(x) + e,  e ~ N(0, noise + variance)
 
-    Hyperparameters live on standardized values; posteriors are in the units of the data.
+    Hyperparameters live on standardized values, posteriors in the units of the data.
     The kernel knows categories and conditions from the space, see `kernels.Mixed`.
 
     Args:
@@ -110,7 +111,8 @@ class GP(Surrogate):
         (1,)
 
     References:
-        Rasmussen and Williams (2006), Gaussian processes for machine learning, chapter 2.
+        Rasmussen and Williams (2006), Gaussian processes for machine learning,
+        chapter 2.
     """
 
     space: Space = eqx.field(static=True)
@@ -128,15 +130,14 @@ class GP(Surrogate):
         if mean not in ("constant", "linear"):
             raise ValueError(f"mean: expected 'constant' or 'linear', got {mean!r}")
         d = space.num_columns
+        zero, zeros = jnp.asarray(np.zeros(())), jnp.asarray(np.zeros(d))
         self.space = space
         self.priors = hyperpriors.optuna(d) if priors is None else priors
         self.parameters = Parameters(
-            kernel=Scale(jnp.zeros(()), Mixed.of(space)) if kernel is None else kernel,
-            mean=ConstantMean(jnp.zeros(()))
-            if mean == "constant"
-            else LinearMean(jnp.zeros(()), jnp.zeros(d)),
-            log_noise=jnp.full((), math.log(1e-2)),
-            warping=Warping(space, jnp.zeros(d), jnp.zeros(d)) if warping else None,
+            kernel=Scale(zero, Mixed.of(space)) if kernel is None else kernel,
+            mean=ConstantMean(zero) if mean == "constant" else LinearMean(zero, zeros),
+            log_noise=jnp.asarray(np.log(1e-2)),
+            warping=Warping(space, zeros, zeros) if warping else None,
         )
         if kernel is None:
             self.parameters = hyperpriors.initial(self.parameters, self.priors)
@@ -178,23 +179,52 @@ class GP(Surrogate):
             2 * math.pi
         )
 
-    def condition(self, data: Dataset) -> "GPPosterior":
-        """The posterior under the present hyperparameters."""
+    def condition(
+        self, data: Dataset, pending: Bool[Array, " n"] | None = None
+    ) -> "GPPosterior":
+        """The posterior under the present hyperparameters.
+
+        Args:
+            data: observations.
+            pending: rows of the data that are being evaluated, none of them in its
+                mask. They count as observed at the value predicted for them: the mean
+                stays what it is, the variance shrinks.
+
+        References:
+            Ginsbourger, Le Riche and Carraro (2010), the kriging believer.
+        """
         parameters = _cast(self.parameters, data.y)
-        return _condition(parameters, data, *standardization(data))
+        location, scale = standardization(data)
+        observed = data.mask
+        if pending is not None:
+            data, observed = _sorted(data, pending)
+        residual, covariance = _joint(parameters, data, location, scale)
+        inverse_factor = invert_factor(cholesky(covariance))
+        # Of a value that was predicted from those before it, nothing is left once
+        # these are accounted for.
+        white = inverse_factor @ jnp.where(observed, residual, 0)
+        white = jnp.where(observed, white, 0)
+        return GPPosterior(
+            parameters=parameters,
+            data=data,
+            inverse_factor=inverse_factor,
+            white=white,
+            location=location,
+            scale=scale,
+        )
 
 
-def _condition(parameters, data, location, scale) -> "GPPosterior":
-    residual, covariance = _joint(parameters, data, location, scale)
-    inverse_factor = invert_factor(cholesky(covariance))
-    return GPPosterior(
-        parameters=parameters,
-        data=data,
-        inverse_factor=inverse_factor,
-        white=inverse_factor @ residual,
-        location=location,
-        scale=scale,
+def _sorted(
+    data: Dataset, pending: Bool[Array, " n"]
+) -> tuple[Dataset, Bool[Array, " n"]]:
+    """Observations first, then what is pending as if observed, at an infinite value."""
+    rank = jnp.where(data.mask, 0, jnp.where(pending, 1, 2))
+    order = jnp.argsort(rank, stable=True)
+    y = jnp.where(pending, jnp.inf, data.y)
+    data_sorted = Dataset(
+        data.x[order], y[order], (data.mask | pending)[order], data.variance[order]
     )
+    return data_sorted, data.mask[order]
 
 
 def _joint(parameters, data, location, scale):
@@ -296,33 +326,12 @@ class GPPosterior(Posterior):
         """Mean and variance of each observed value, predicted from all the others.
 
         References:
-            Rasmussen and Williams (2006), equation 5.12; Sundararajan and Keerthi (2001).
+            Rasmussen and Williams (2006), equation 5.12.
         """
         precision = jnp.sum(self.inverse_factor**2, axis=0)
         alpha = self.inverse_factor.T @ self.white
         variance = self.scale**2 / precision
         return self.data.y - self.scale * alpha / precision, variance
-
-    def believe(self, mask: Bool[Array, " n"]) -> "GPPosterior":
-        """The posterior if these rows of the data had the values predicted for them.
-
-        The mean stays what it is, the variance shrinks: what pending points do to an
-        acquisition.
-
-        Args:
-            mask: rows of `data` that are no observations yet.
-
-        References:
-            Ginsbourger, Le Riche and Carraro (2010), the kriging believer.
-        """
-        means = jax.vmap(self.marginal)(self.data.x)[0]
-        data = Dataset(
-            x=self.data.x,
-            y=jnp.where(mask, means, self.data.y),
-            mask=self.data.mask | mask,
-            variance=self.data.variance,
-        )
-        return _condition(self.parameters, data, self.location, self.scale)
 
     def fantasize(self, x: Float[Array, "q d"], y: Float[Array, " q"]) -> "GPPosterior":
         """The posterior after more observations, in O(n^2) for each.

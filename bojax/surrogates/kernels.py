@@ -20,7 +20,9 @@ class Kernel(eqx.Module):
     """A positive definite function of two points."""
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of the function's values at `x` and `z`."""
 
 
@@ -72,7 +74,9 @@ class Stationary(Kernel):
     def profile(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """Correlation as a function of the squared distance, elementwise."""
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Correlation of two points."""
         return self.profile(jnp.sum(((x - z) * jnp.exp(-self.log_lengthscale)) ** 2))
 
@@ -201,7 +205,9 @@ class Periodic(Kernel):
     log_lengthscale: Float[Array, " d"]
     log_period: Float[Array, " d"]
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Correlation of two points."""
         sine = jnp.sin(jnp.pi * (x - z) * jnp.exp(-self.log_period))
         return jnp.exp(-2 * jnp.sum((sine * jnp.exp(-self.log_lengthscale)) ** 2))
@@ -219,7 +225,9 @@ class Linear(Kernel):
 
     log_weight_variance: Float[Array, " d"]
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of two points."""
         return jnp.sum(jnp.exp(self.log_weight_variance) * (x - 0.5) * (z - 0.5))
 
@@ -237,7 +245,9 @@ class Hamming(Kernel):
 
     log_lengthscale: Float[Array, " d"]
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Correlation of two points."""
         return jnp.exp(-jnp.sum(jnp.where(x == z, 0, jnp.exp(-self.log_lengthscale))))
 
@@ -248,7 +258,9 @@ class Sum(Kernel):
     left: Kernel
     right: Kernel
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of two points."""
         return self.left(x, z) + self.right(x, z)
 
@@ -259,7 +271,9 @@ class Product(Kernel):
     left: Kernel
     right: Kernel
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of two points."""
         return self.left(x, z) * self.right(x, z)
 
@@ -275,7 +289,9 @@ class Scale(Kernel):
     log_variance: Float[Array, ""]
     kernel: Kernel
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of two points."""
         return jnp.exp(self.log_variance) * self.kernel(x, z)
 
@@ -291,7 +307,9 @@ class Columns(Kernel):
     kernel: Kernel
     index: tuple[int, ...] = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Covariance of two points."""
         index = np.array(self.index)
         return self.kernel(x[index], z[index])
@@ -306,9 +324,9 @@ class Mixed(Kernel):
 
         rho + (1 - rho) (a a' k(x, z) + (1 - a) (1 - a')),
 
-    which is positive definite: a mixture of a constant and of a kernel over the disjoint
-    union of "absent" and the column's values. Between a point that has the parameter
-    and one that lacks it the correlation falls to rho, which is learned.
+    which is positive definite: a mixture of a constant and of a kernel over the
+    disjoint union of "absent" and the column's values. Between a point that has the
+    parameter and one that lacks it the correlation falls to rho, which is learned.
 
     Args:
         space: which columns are categories, and when each is active.
@@ -330,12 +348,11 @@ class Mixed(Kernel):
     @classmethod
     def of(cls, space: Space) -> "Mixed":
         """The kernel with lengthscales 0.3 sqrt(d) and rho 1/2."""
+        d, conditional = space.num_columns, np.sum(space.is_conditional)
         return cls(
             space=space,
-            log_lengthscale=jnp.full(
-                space.num_columns, math.log(0.3 * math.sqrt(space.num_columns))
-            ),
-            logit_rho=jnp.zeros(int(np.sum(space.is_conditional))),
+            log_lengthscale=jnp.asarray(np.full(d, np.log(0.3 * np.sqrt(d)))),
+            logit_rho=jnp.asarray(np.zeros(conditional)),
         )
 
     @property
@@ -343,7 +360,9 @@ class Mixed(Kernel):
         """Whether any column exists only under a condition."""
         return bool(np.any(self.space.is_conditional))
 
-    def __call__(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
         """Correlation of two points."""
         space = self.space
         distance = jnp.where(space.is_categorical, (x != z).astype(x.dtype), x - z)

@@ -31,12 +31,12 @@ def log_warp(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n
 def yeo_johnson(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n"]:
     """Yeo and Johnson's power transform with the exponent of greatest likelihood.
 
-    The values are standardized first. The exponent is chosen from 81 in [-2, 2]: the
+    The values are standardized first. The exponent is chosen from 33 in [-2, 2]: the
     likelihood is flat enough that a finer search changes nothing that matters.
 
     References:
-        Yeo and Johnson (2000), A new family of power transformations to improve normality
-        or symmetry, equations 2.1 and 3.1.
+        Yeo and Johnson (2000), A new family of power transformations to improve
+        normality or symmetry, equations 2.1 and 3.1.
     """
     count = jnp.maximum(jnp.sum(mask), 1)
 
@@ -53,7 +53,7 @@ def yeo_johnson(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, 
         slopes = jnp.where(mask, jnp.sign(z) * jnp.log1p(jnp.abs(z)), 0)
         return -0.5 * count * jnp.log(variance) + (power - 1) * jnp.sum(slopes)
 
-    powers = jnp.linspace(-2, 2, 81, dtype=y.dtype)
+    powers = jnp.linspace(-2, 2, 33, dtype=y.dtype)
     likelihoods = jax.vmap(log_likelihood)(powers)
     return _power(z, powers[jnp.nanargmax(likelihoods)])
 

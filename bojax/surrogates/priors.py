@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from bojax._typing import PyTree
@@ -111,18 +112,18 @@ Priors = Mapping[str, Prior]
 """A prior for each name of a leaf."""
 
 _SHARED: Priors = {
-    "bias": Normal(0.0, 1.0, 0.0),
-    "slope": Normal(0.0, 1.0, 0.0),
-    "logit_rho": Normal(0.0, 1.0, 0.0, -5.0, 5.0),
-    "log_alpha": Normal(0.0, 2.0, 0.0, -5.0, 5.0),
-    "log_period": Normal(0.0, 1.0, 0.0, -5.0, 3.0),
-    "log_weight_variance": Normal(0.0, 2.0, 0.0),
-    "log_warp_a": Normal(0.0, 0.5, 0.0, -2.0, 2.0),
-    "log_warp_b": Normal(0.0, 0.5, 0.0, -2.0, 2.0),
+    "bias": Normal(mean=0.0, deviation=1.0, initial=0.0),
+    "slope": Normal(mean=0.0, deviation=1.0, initial=0.0),
+    "logit_rho": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=5.0),
+    "log_alpha": Normal(mean=0.0, deviation=2.0, initial=0.0, lower=-5.0, upper=5.0),
+    "log_period": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=3.0),
+    "log_weight_variance": Normal(mean=0.0, deviation=2.0, initial=0.0),
+    "log_warp_a": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
+    "log_warp_b": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
 }
-_LENGTHSCALE = (math.log(5e-3), math.log(1e2))
-_VARIANCE = (math.log(1e-3), math.log(1e3))
-_NOISE = (math.log(1e-6), math.log(1.0))
+_LENGTHSCALE = {"lower": math.log(5e-3), "upper": math.log(1e2)}
+_VARIANCE = {"initial": 0.0, "lower": math.log(1e-3), "upper": math.log(1e3)}
+_NOISE = {"initial": math.log(1e-2), "lower": math.log(1e-6), "upper": 0.0}
 
 
 def _start(num_columns: int) -> float:
@@ -137,9 +138,11 @@ def optuna(num_columns: int) -> Priors:
     """
     return {
         **_SHARED,
-        "log_lengthscale": InverseSquare(0.1, _start(num_columns), *_LENGTHSCALE),
-        "log_variance": Gamma(2.0, 1.0, 0.0, *_VARIANCE),
-        "log_noise": Gamma(1.1, 30.0, math.log(1e-2), *_NOISE),
+        "log_lengthscale": InverseSquare(
+            strength=0.1, initial=_start(num_columns), **_LENGTHSCALE
+        ),
+        "log_variance": Gamma(concentration=2.0, rate=1.0, **_VARIANCE),
+        "log_noise": Gamma(concentration=1.1, rate=30.0, **_NOISE),
     }
 
 
@@ -147,17 +150,27 @@ def botorch(num_columns: int) -> Priors:
     """BoTorch's: lengthscales that grow with the dimension, no output scale.
 
     References:
-        Hvarfner, Hellsten and Nardi (2024), Vanilla Bayesian optimization performs great
-        in high dimensions, section 4.
+        Hvarfner, Hellsten and Nardi (2024), Vanilla Bayesian optimization performs
+        great in high dimensions, section 4.
     """
     mean = math.sqrt(2) + 0.5 * math.log(num_columns)
     return {
         **_SHARED,
         "log_lengthscale": LogNormal(
-            mean, math.sqrt(3), mean - 3, math.log(0.025), _LENGTHSCALE[1]
+            mean=mean,
+            deviation=math.sqrt(3),
+            initial=mean - 3,
+            lower=math.log(0.025),
+            upper=_LENGTHSCALE["upper"],
         ),
-        "log_variance": Fixed(0.0),
-        "log_noise": LogNormal(-4.0, 1.0, math.log(1e-2), math.log(1e-4), 0.0),
+        "log_variance": Fixed(initial=0.0),
+        "log_noise": LogNormal(
+            mean=-4.0,
+            deviation=1.0,
+            initial=math.log(1e-2),
+            lower=math.log(1e-4),
+            upper=0.0,
+        ),
     }
 
 
@@ -172,16 +185,20 @@ def vizier(num_columns: int) -> Priors:
     return {
         **_SHARED,
         "log_lengthscale": Normal(
-            0.5 * math.log(0.5),
-            deviation / 2,
-            _start(num_columns),
-            math.log(0.1),
-            math.log(10.0),
+            mean=0.5 * math.log(0.5),
+            deviation=deviation / 2,
+            initial=_start(num_columns),
+            lower=math.log(0.1),
+            upper=math.log(10.0),
         ),
         "log_variance": Normal(
-            math.log(0.039), deviation, 0.0, math.log(1e-3), math.log(10.0)
+            mean=math.log(0.039),
+            deviation=deviation,
+            initial=0.0,
+            lower=math.log(1e-3),
+            upper=math.log(10.0),
         ),
-        "log_noise": Normal(math.log(0.0039), deviation, math.log(1e-2), *_NOISE),
+        "log_noise": Normal(mean=math.log(0.0039), deviation=deviation, **_NOISE),
     }
 
 
@@ -190,9 +207,11 @@ def short(num_columns: int) -> Priors:
     mean = math.log(0.5) + 0.5 * math.log(num_columns / 2)
     return {
         **_SHARED,
-        "log_lengthscale": LogNormal(mean, 1.0, _start(num_columns), *_LENGTHSCALE),
-        "log_variance": LogNormal(0.0, 1.5, 0.0, *_VARIANCE),
-        "log_noise": LogNormal(-8.0, 2.0, math.log(1e-2), *_NOISE),
+        "log_lengthscale": LogNormal(
+            mean=mean, deviation=1.0, initial=_start(num_columns), **_LENGTHSCALE
+        ),
+        "log_variance": LogNormal(mean=0.0, deviation=1.5, **_VARIANCE),
+        "log_noise": LogNormal(mean=-8.0, deviation=2.0, **_NOISE),
     }
 
 
@@ -217,6 +236,7 @@ def by_leaf(parameters: PyTree, priors: Priors) -> list[tuple[Array, Prior]]:
 def initial(parameters: PyTree, priors: Priors) -> PyTree:
     """The same pytree with every leaf where its prior starts a fit."""
     leaves = [
-        jnp.full_like(leaf, prior.initial) for leaf, prior in by_leaf(parameters, priors)
+        jnp.asarray(np.full(leaf.shape, prior.initial))
+        for leaf, prior in by_leaf(parameters, priors)
     ]
     return jax.tree.unflatten(jax.tree.structure(parameters), leaves)

@@ -75,7 +75,7 @@ def minimize(
     strategy: Strategy | None = None,
     stopping: StoppingRule | None = None,
     x0: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
-    timeout: float | None = None,
+    timeout: float | int | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
@@ -134,7 +134,7 @@ def maximize(
     strategy: Strategy | None = None,
     stopping: StoppingRule | None = None,
     x0: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
-    timeout: float | None = None,
+    timeout: float | int | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
@@ -156,7 +156,7 @@ def maximize(
 
 def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
     with_trial = takes_trial(fun)
-    _check_options(num_trials, timeout, callbacks)
+    _check_options(num_trials, x0, timeout, callbacks)
     configs = [x0] if isinstance(x0, Mapping) else list(x0)
     if len(configs) > num_trials:
         raise ValueError(
@@ -177,13 +177,15 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 trial = study.ask()
                 run_trial(study, trial, fun, with_trial)
                 show(study)
-                for callback in callbacks:
-                    callback(study, trial)
+                try:
+                    for callback in callbacks:
+                        callback(study, trial)
+                except StopIteration:
+                    message = "a callback ended the run"
+                    break
                 if study.best is None and len(study.trials) >= _HOPELESS:
                     planned, message = False, _despair(study)
                     break
-    except StopIteration:
-        message = "a callback ended the run"
     except KeyboardInterrupt:
         planned, message = False, "interrupted"
     except Exception as error:
@@ -197,12 +199,14 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
     return _result(study, planned, message)
 
 
-def _check_options(num_trials: Any, timeout: Any, callbacks: Any) -> None:
+def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> None:
     is_integer = isinstance(num_trials, int | np.integer)
     if not is_integer or isinstance(num_trials, bool):
         raise TypeError(f"num_trials: expected an integer, got {num_trials!r}")
     if num_trials < 1:
         raise ValueError(f"num_trials: expected at least 1, got {num_trials}")
+    if not isinstance(x0, Mapping | Sequence) or isinstance(x0, str):
+        raise TypeError(f"x0: expected one configuration or several, got {x0!r}")
     if timeout is not None and not isinstance(timeout, int | float | np.number):
         raise TypeError(f"timeout: expected seconds or None, got {timeout!r}")
     if timeout is not None and not timeout > 0:

@@ -66,7 +66,7 @@ def run_trial(study: Study, trial: Trial, fun: Callable, with_trial: bool) -> No
         measured("fun: what the objective returned", value)
         study.tell(trial, value)
     except _Raised as raised:
-        trial.error = "".join(traceback.format_exception(raised.__cause__))
+        trial.error = _report_of(raised.error)
         study.tell(trial, FAILED)
     except Exception as error:
         if not trial.finished:
@@ -96,8 +96,20 @@ def _evaluate(study: Study, trial: Trial, fun: Callable, args: tuple) -> Any:
             steps.close()
 
 
+def _report_of(error: Exception) -> str:
+    """The traceback, from the objective's first frame on."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
 class _Raised(Exception):
-    """The objective raised; its exception is the cause."""
+    """The objective raised this."""
+
+    def __init__(self, error: Exception):
+        super().__init__(error)
+        self.error = error
 
 
 @contextlib.contextmanager
@@ -106,4 +118,4 @@ def _objective() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise _Raised from error
+        raise _Raised(error) from error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from bojax._numerics import bucket
 from bojax.strategies import State, Strategy
@@ -31,7 +31,7 @@ def simulate(
     strategy: Strategy,
     objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
     num_trials: int,
-    keys: PRNGKeyArray,
+    keys: Key[Array, "*runs"],
 ) -> History:
     """Runs a strategy against an objective, from the first trial to the last.
 

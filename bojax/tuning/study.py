@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from bojax.strategies import State, Strategy
 from bojax.tuning.trial import Folders, Trial, measured
 
 
+@runtime_checkable
 class StoppingRule(Protocol):
     """What `stopping=` takes: anything with this method."""
 
@@ -98,11 +99,14 @@ class Study:
                 "strategy: expected one of the space to search, got one of "
                 f"{strategy.space!r}"
             )
-        if stopping is not None and not callable(getattr(stopping, "decide", None)):
+        is_rule = isinstance(stopping, StoppingRule) and not isinstance(stopping, type)
+        if stopping is not None and not is_rule:
             raise TypeError(
                 "stopping: expected an object with a method decide(curve, best, "
-                f"finished), got {type(stopping).__name__}"
+                f"finished), got {stopping!r}"
             )
+        if folder is not None and not isinstance(folder, str | os.PathLike):
+            raise TypeError(f"folder: expected a path, got {folder!r}")
         self.space = space
         self.strategy = strategy
         self.direction = direction

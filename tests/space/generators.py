@@ -61,13 +61,12 @@ def _condition(draw, parent):
             return (parent.low, parent.high), None
         return (parent.low, ends[0]), (ends[1], parent.high)
     if isinstance(parent, bs.Int):
-        middle = draw(st.integers(parent.low, parent.high - 1))
-        step = parent.step or 1
-        middle = parent.low + (middle - parent.low) // step * step
-        last = parent.low + (parent.num_levels - 1) * step
+        level = draw(st.integers(0, parent.num_levels - 2))
+        middle, after = parent.read(level), parent.read(level + 1)
+        last = parent.read(parent.num_levels - 1)
         if draw(st.booleans()):
-            return middle, last if last != middle else None
-        return (parent.low, middle), (middle + 1, last)
+            return middle, last
+        return (parent.low, middle), (after, last)
     chosen = draw(st.lists(st.sampled_from(parent.values), min_size=1, unique=True))
     others = [v for v in parent.values if v not in chosen]
     if len(chosen) == 1 and draw(st.booleans()):

@@ -1,0 +1,270 @@
+"""Bayesian optimization: what it finds, what it avoids, when it fits afresh."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bojax
+from bojax import problems
+from bojax.acquisitions import UCB
+from bojax.data import Outcome
+from bojax.strategies import BayesOpt, Sobol
+from bojax.surrogates import GP, priors
+from bojax.surrogates.outcomes import log_warp
+
+BRANIN = problems.get("branin")
+BRANIN_SPACE = BRANIN.space
+CAPACITY = 64
+branin = jax.jit(jax.vmap(BRANIN.fn))
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    return BayesOpt(BRANIN_SPACE)
+
+
+def play(strategy, state, steps, objective=branin):
+    for _ in range(steps):
+        points, state = strategy.ask(state)
+        state = strategy.tell(state, points, objective(points.x))
+    return state
+
+
+def history(state):
+    count = int(state.trials.size)
+    return np.asarray(state.trials.x[:count]), np.asarray(state.trials.y[:count, 0])
+
+
+@pytest.fixture(scope="module")
+def run(strategy):
+    """Forty trials on Branin."""
+    return play(strategy, strategy.init(jax.random.key(0), CAPACITY), 40)
+
+
+def test_finds_the_optimum_of_branin_and_does_not_repeat_itself(run):
+    x, y = history(run)
+    assert y.min() < BRANIN.optimum + 1e-2
+    assert len(np.unique(x, axis=0)) == 40
+    assert np.all((x >= 0) & (x <= 1))
+
+
+def test_is_much_better_than_its_own_design(strategy, run):
+    x = Sobol(BRANIN_SPACE)
+    design, _ = x.ask(x.init(jax.random.key(0)), 40)
+    assert history(run)[1].min() < branin(design.x).min() - 0.1
+
+
+def test_the_design_is_a_sobol_sequence(strategy, run):
+    assert strategy.num_initial == 4
+    design = Sobol(BRANIN_SPACE)
+    expected, _ = design.ask(design.init(jax.random.key(0)), 5)
+    x, _ = history(run)
+    np.testing.assert_allclose(x[:4], expected.x[:4], atol=1e-6)
+    assert np.abs(x[4] - expected.x[4]).max() > 1e-3
+
+
+def numbers(d):
+    return bojax.Space({f"x{j}": bojax.Float(0.0, 1.0) for j in range(d)})
+
+
+def test_the_size_of_the_design():
+    assert [BayesOpt(numbers(d)).num_initial for d in (1, 6, 30)] == [3, 8, 16]
+    assert BayesOpt(numbers(3), num_initial=7).num_initial == 7
+    with pytest.raises(ValueError, match="num_initial: expected at least 2, got 1"):
+        BayesOpt(numbers(3), num_initial=1)
+
+
+def test_the_design_goes_on_until_two_trials_have_succeeded(strategy):
+    design = Sobol(BRANIN_SPACE)
+    expected, _ = design.ask(design.init(jax.random.key(0)), 9)
+    nothing = lambda x: jnp.full(x.shape[0], jnp.nan)
+    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 6, nothing)
+    state = play(strategy, state, 2)
+    x, _ = history(state)
+    np.testing.assert_allclose(x, expected.x[:8], atol=1e-6)
+    points, _ = strategy.ask(state)
+    assert np.abs(points.x[0] - expected.x[8]).max() > 1e-3
+
+
+def test_fits_afresh_whenever_the_data_has_grown_by_three_tenths(strategy):
+    state = strategy.init(jax.random.key(0), CAPACITY)
+    restart_at = []
+    for count in range(30):
+        points, state = strategy.ask(state)
+        restart_at.append((count, int(state.memory.restart_at)))
+        state = strategy.tell(state, points, branin(points.x))
+    expected = 0
+    for count, found in restart_at:
+        if count >= strategy.num_initial and count >= expected:
+            expected = int(np.ceil(np.float32(count) * np.float32(1.3)))
+        assert found == expected
+    # From 4 to 30 observations that is every few trials.
+    assert len({found for _, found in restart_at}) == 1 + 7
+
+
+def failing(x):
+    """Branin, which fails on two thirds of its valleys."""
+    return jnp.where(x[:, 0] > 0.4, jnp.nan, branin(x))
+
+
+def test_failed_trials_are_avoided(strategy):
+    state = play(strategy, strategy.init(jax.random.key(1), CAPACITY), 40, failing)
+    _, y = history(state)
+    late = np.isnan(y[10:])
+    # Three fifths of the space fail.
+    assert late.mean() < 0.25
+    assert np.nanmin(y) < BRANIN.optimum + 0.1
+
+
+def test_infinite_values_are_failures(strategy):
+    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 5)
+    points, state = strategy.ask(state)
+    results = []
+    for bad in (jnp.nan, jnp.inf, -jnp.inf):
+        told = strategy.tell(state, points, jnp.full(1, bad))
+        results.append(strategy.ask(told)[0].x)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_pending_points_are_respected(strategy):
+    state = play(strategy, strategy.init(jax.random.key(2), CAPACITY), 12)
+    alone, _ = strategy.ask(state)
+    asked = []
+    for _ in range(4):
+        points, state = strategy.ask(state)
+        asked.append(np.asarray(points.x[0]))
+    np.testing.assert_array_equal(asked[0], alone.x[0])
+    apart = [np.abs(a - b).max() for i, a in enumerate(asked) for b in asked[:i]]
+    assert min(apart) > 0.01
+
+
+@pytest.mark.slow
+def test_a_batch_is_what_asking_one_by_one_is(strategy):
+    """But for the fit, which a batch shares: its points differ a little."""
+    state = play(strategy, strategy.init(jax.random.key(2), CAPACITY), 12)
+    points, after = strategy.ask(state, 4)
+    first, _ = strategy.ask(state)
+    np.testing.assert_allclose(points.x[0], first.x[0], atol=1e-4)
+    x = np.asarray(points.x)
+    apart = [np.abs(a - b).max() for i, a in enumerate(x) for b in x[:i]]
+    assert min(apart) > 0.01
+    assert points.number.tolist() == [12, 13, 14, 15]
+    assert after.trials.pending[12:16].tolist() == [True] * 4
+    # Told in another order and with one failure, the run goes on.
+    back = jax.tree.map(lambda leaf: leaf[::-1], points)
+    y = branin(back.x).at[1].set(jnp.nan)
+    after = play(strategy, strategy.tell(after, back, y), 1)
+    assert np.isfinite(after.trials.x[16]).all()
+
+
+@pytest.mark.parametrize("power", [-80, 80])
+def test_the_units_of_the_objective_do_not_matter(strategy, power):
+    """A power of two scales every number without rounding."""
+    unit = 2.0**power
+    key = jax.random.key(3)
+    plain = play(strategy, strategy.init(key, CAPACITY), 15)
+    scaled = play(
+        strategy, strategy.init(key, CAPACITY), 15, lambda x: unit * branin(x)
+    )
+    (x, y), (x_scaled, y_scaled) = history(plain), history(scaled)
+    np.testing.assert_allclose(x_scaled[:6], x[:6], atol=1e-3)
+    assert y_scaled.min() / unit < y.min() + 1
+
+
+def test_double_precision():
+    with jax.enable_x64(True):
+        strategy = BayesOpt(BRANIN_SPACE)
+        state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 25)
+        x, y = history(state)
+    assert x.dtype == y.dtype == np.float64
+    assert y.min() < BRANIN.optimum + 1e-2
+
+
+def lower_bound(posterior, best_y):
+    return UCB(posterior, 4.0)
+
+
+@pytest.mark.slow
+def test_another_surrogate_acquisition_and_outcome():
+    gp = GP(BRANIN_SPACE, mean="linear", priors=priors.short(2))
+    strategy = BayesOpt(
+        BRANIN_SPACE, gp, acquisition=lower_bound, num_initial=6, outcome=log_warp
+    )
+    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 30)
+    assert history(state)[1].min() < BRANIN.optimum + 0.1
+    fitted = eqx.combine(state.memory.surrogate, gp).parameters
+    assert bool(jnp.any(fitted.mean.slope != gp.parameters.mean.slope))
+
+
+def test_known_noise_is_in_squared_units_of_the_objective(strategy):
+    """A thousandth of the spread of the values is next to nothing, in any units."""
+    key, unit = jax.random.key(4), 1e3
+    asked = []
+    for deviation in (0.0, 1e-3 * 50 * unit):
+        state = strategy.init(key, CAPACITY)
+        for _ in range(10):
+            points, state = strategy.ask(state)
+            told = Outcome(unit * branin(points.x), variance=deviation**2)
+            state = strategy.tell(state, points, told)
+        asked.append(history(state)[0])
+    np.testing.assert_allclose(asked[1][:7], asked[0][:7], atol=0.05)
+
+
+def test_known_noise_is_heard(strategy):
+    """An outlier that is known to be worthless does not move the next point."""
+    state = play(strategy, strategy.init(jax.random.key(4), CAPACITY), 10)
+    points, state = strategy.ask(state)
+    results = {}
+    for name, y, variance in (
+        ("true", branin(points.x)[0], 0.0),
+        ("wrong, trusted", branin(points.x)[0] + 300, 0.0),
+        ("wrong, noisy", branin(points.x)[0] + 300, 1e8),
+    ):
+        told = strategy.tell(state, points, Outcome(y[None], variance=variance))
+        after = strategy.ask(told)[1]
+        fitted = eqx.combine(after.memory.surrogate, strategy.surrogate).parameters
+        results[name] = np.asarray(fitted.kernel.kernel.log_lengthscale)
+    off = np.abs(results["wrong, trusted"] - results["true"]).max()
+    ignored = np.abs(results["wrong, noisy"] - results["true"]).max()
+    assert ignored < 0.5 * off
+
+
+MIXED = bojax.Space(
+    {
+        "optimizer": bojax.Categorical("adam", "sgd"),
+        "layers": bojax.Int(1, 4),
+        "rate": [
+            bojax.Float(1e-5, 1e-1, log=True, when={"optimizer": "adam"}),
+            bojax.Float(1e-3, 1e1, log=True, when={"optimizer": "sgd"}),
+        ],
+        "momentum": bojax.Float(0.0, 0.99, when={"optimizer": "sgd"}),
+    }
+)
+
+
+@jax.jit
+@jax.vmap
+def training(x):
+    """Best with sgd, three layers, rate 0.1, momentum 0.9: then zero."""
+    values = MIXED.values(x)
+    log_rate = jnp.log10(values["rate"])
+    adam = 0.5 + (log_rate + 3) ** 2
+    sgd = (log_rate + 1) ** 2 + 4 * (values["momentum"] - 0.9) ** 2
+    return (
+        jnp.where(values["optimizer"] == 0, adam, sgd) + (values["layers"] - 3) ** 2 / 4
+    )
+
+
+@pytest.mark.slow
+def test_conditional_spaces():
+    strategy = BayesOpt(MIXED)
+    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 40, training)
+    x, y = history(state)
+    np.testing.assert_allclose(x, jax.vmap(MIXED.project)(x), atol=1e-6)
+    best = MIXED.decode(x[np.argmin(y)])
+    assert best["optimizer"] == "sgd"
+    assert best["layers"] == 3
+    assert y.min() < 0.05
