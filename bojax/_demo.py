@@ -265,13 +265,15 @@ def draw(result: Result, out: pathlib.Path) -> list[pathlib.Path]:
     history = bojax.plots.history(result)
     history.set(yscale="log", ylabel="validation error")
 
-    x = np.stack([SPACE.encode(config) for config in result.x_iters])
-    y = jnp.asarray(result.func_vals)
-    y = log_error(y, jnp.isfinite(y))
-    data = bojax.Dataset.of(jnp.asarray(x), y)
-    posterior = bojax.surrogates.GP(SPACE).fit(data, jax.random.key(0)).condition(data)
-    acquisition = bojax.acquisitions.LogEI(posterior, jnp.min(y))
-    slices = bojax.plots.slices(posterior, SPACE, acquisition)
+    with jax.enable_x64(True):  # covariances want double precision
+        x = jnp.stack([SPACE.encode(config) for config in result.x_iters])
+        error = jnp.asarray(result.func_vals)
+        y = log_error(error, jnp.isfinite(error))
+        data = bojax.Dataset.of(x, y)
+        surrogate = bojax.surrogates.GP(SPACE).fit(data, jax.random.key(0))
+        posterior = surrogate.condition(data)
+        acquisition = bojax.acquisitions.LogEI(posterior, jnp.min(y))
+        slices = bojax.plots.slices(posterior, SPACE, acquisition)
     for ax in slices[:, 0]:
         ax.set_ylabel(ax.get_ylabel() and "log10 error")
 

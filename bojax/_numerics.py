@@ -148,5 +148,5 @@ def _log_h(u):
         tail = t + k / tail
     c = 1 / tail
     # Halving first keeps t * t from overflowing at half of its range.
-    far = -(0.5 * t) * t - _LOG_SQRT_2PI + jnp.log(c / (t + c))
+    far = -(0.5 * t) * t - _LOG_SQRT_2PI - (jnp.log(tail) + jnp.log(t + c))
     return jnp.where(u > -8, jnp.log(h), far), jnp.where(u > -8, cdf / h, tail)

@@ -6,15 +6,18 @@ import importlib.resources
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 NUM_POINTS = 2**16
 MAX_COLUMNS = 1024
 
 
+_BITS = 16
+
+
 @functools.cache
 def _directions(num_columns: int) -> np.ndarray:
-    """Direction numbers of Joe and Kuo (2008), 16 bits each, one row a column."""
+    """Direction numbers of Joe and Kuo (2008) as bits [column, digit, bit of index]."""
     if num_columns > MAX_COLUMNS:
         raise ValueError(
             f"num_columns: expected at most {MAX_COLUMNS} for Sobol points, "
@@ -22,7 +25,9 @@ def _directions(num_columns: int) -> np.ndarray:
         )
     file = importlib.resources.files("bojax") / "_sobol.npz"
     with file.open("rb") as stream:
-        return np.load(stream)["directions"][:num_columns].astype(np.uint32)
+        numbers = np.load(stream)["directions"][:num_columns]
+    digits = np.arange(_BITS - 1, -1, -1, dtype=np.uint16)
+    return ((numbers[:, None, :] >> digits[:, None]) & 1).astype(np.float32)
 
 
 def sobol(
@@ -45,46 +50,28 @@ def sobol(
         [0, 1, 2, 3]
 
     References:
-        Joe and Kuo (2008), the direction numbers; Laine and Karras (2011), section 3.1,
-        and Burley (2020), the hashed nested uniform scramble.
+        Joe and Kuo (2008), the direction numbers; Matousek (1998), On the
+        L2-discrepancy for anchored boxes, the random linear scramble and digital shift.
     """
     directions = _directions(num_columns)
     index = jnp.asarray(index)
-    seeds = jax.random.bits(key, (num_columns,), "uint32")
+    place = np.arange(_BITS, dtype=np.uint32)
+    bits = jax.random.bits(key, (num_columns, _BITS + 1), "uint32")
+    # Each digit becomes a random sum, modulo 2, of itself and those above it.
+    below = np.tri(_BITS, k=-1, dtype=np.float32)
+    scramble = np.eye(_BITS, dtype=np.float32) + below * (
+        (bits[:, :-1, None] >> place) & 1
+    )
+    matrix = (scramble @ directions) % 2
+    # Another odd multiple for each lap: another shift, without another draw.
     lap = (index // NUM_POINTS).astype(jnp.uint32)
-    # Another odd multiple for each lap: another scramble, without another draw.
-    seeds = seeds ^ (lap[..., None] * np.uint32(0x9E3779B9))
+    shift = bits[:, -1] ^ (lap[..., None] * np.uint32(0x9E3779B9))
     index = (index % NUM_POINTS).astype(jnp.uint32)
-    gray = index ^ (index >> 1)
-    point = jnp.zeros((*index.shape, num_columns), jnp.uint32)
-    for bit in range(directions.shape[1]):
-        chosen = (gray[..., None] >> bit) & 1
-        point = point ^ (chosen * directions[:, bit])
-    scrambled = _scramble(point << 16, seeds)
+    gray = (((index ^ (index >> 1))[..., None] >> place) & 1).astype(jnp.float32)
+    digits = jnp.einsum("...k,cik->...ci", gray, matrix)
+    digits = (digits + ((shift[..., None] >> place) & 1)) % 2
     dtype = jnp.zeros(()).dtype
-    digits = min(jnp.finfo(dtype).nmant, 32)
-    return (scrambled >> (32 - digits)).astype(dtype) / 2**digits
-
-
-def _scramble(
-    x: UInt32[Array, "*shape"], seed: UInt32[Array, "*shape"]
-) -> UInt32[Array, "*shape"]:
-    """Nested uniform scramble: each bit is flipped by a hash of the bits above it."""
-    x = _reverse_bits(x)
-    x = x + seed
-    for multiplier in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
-        x = x ^ (x * np.uint32(multiplier))
-    return _reverse_bits(x)
-
-
-def _reverse_bits(x: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
-    for shift, mask in (
-        (1, 0x55555555),
-        (2, 0x33333333),
-        (4, 0x0F0F0F0F),
-        (8, 0x00FF00FF),
-        (16, 0x0000FFFF),
-    ):
-        low = np.uint32(mask)
-        x = ((x >> shift) & low) | ((x & low) << shift)
-    return x
+    point = digits.astype(dtype) @ (0.5 ** (place + 1.0)).astype(dtype)
+    # What is left of the shift fills the digits that the sequence does not reach.
+    rest = (shift >> _BITS).astype(dtype) * 0.5 ** (2 * _BITS)
+    return jnp.minimum(point + rest, 1 - jnp.finfo(dtype).epsneg)

@@ -13,11 +13,11 @@ from bojax._sobol import sobol
 def test_directions_are_those_of_scipy():
     directions = _sobol._directions(40)
     index = np.arange(64)
-    gray = index ^ (index >> 1)
-    bits = (gray[:, None, None] >> np.arange(16)) & 1
-    points = np.bitwise_xor.reduce(bits.astype(np.uint32) * directions, axis=-1)
+    gray = ((index ^ (index >> 1))[:, None] >> np.arange(16)) & 1
+    digits = np.einsum("nk,cik->nci", gray, directions) % 2
+    points = digits @ 0.5 ** np.arange(1, 17)
     expected = qmc.Sobol(40, scramble=False).random(64)
-    np.testing.assert_array_equal(points / 2.0**16, expected)
+    np.testing.assert_array_equal(points, expected)
 
 
 @pytest.mark.parametrize("double", [False, True])

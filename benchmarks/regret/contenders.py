@@ -46,9 +46,9 @@ def _with_priors(choice: Callable) -> Callable[[Any], Any]:
 
 CONTENDERS: dict[str, Callable[[Any], Any]] = {
     "bojax": strategies.BayesOpt,
+    "bojax-optuna-priors": _with_priors(priors.optuna),
     "bojax-vizier-priors": _with_priors(priors.vizier),
     "bojax-botorch-priors": _with_priors(priors.botorch),
-    "bojax-short-priors": _with_priors(priors.short),
     "bojax-plain-outcome": lambda space: strategies.BayesOpt(space, outcome=unchanged),
     "bojax-random": strategies.Random,
     "bojax-sobol": strategies.Sobol,

@@ -17,8 +17,15 @@ _HEIGHTS = 2.6, 1.3
 _BAND = 1.96
 
 
-def new_panels(num_lines: int, num_panels: int) -> np.ndarray:
-    """Axes `[num_lines, num_panels]` of a new figure, in as many rows as it takes."""
+def panels_on(axes: Any, num_lines: int, acquisition: Acquisition | None) -> np.ndarray:
+    """Axes `[num_lines, 1]`, or 2 with an acquisition: the caller's or, if None, new.
+
+    Raises:
+        ValueError: if the caller's are not as many as there are panels.
+    """
+    num_panels = 1 if acquisition is None else 2
+    if axes is not None:
+        return _style.given_axes(axes, num_lines, num_panels)
     num_columns = min(num_lines, _MOST_COLUMNS)
     num_rows = -(-num_lines // num_columns)
     heights = _HEIGHTS[:num_panels]

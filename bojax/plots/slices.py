@@ -8,7 +8,7 @@ import numpy as np
 from bojax.acquisitions import Acquisition
 from bojax.plots import _style
 from bojax.plots._line import Line
-from bojax.plots._panels import draw, new_panels
+from bojax.plots._panels import draw, panels_on
 from bojax.plots._surface import active, incumbent, observations
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
@@ -52,11 +52,7 @@ def posterior_1d(
         raise ValueError(
             f"space: expected one column, got {space.num_columns}; see `slices`"
         )
-    num_panels = 1 if acquisition is None else 2
-    if axes is None:
-        panels = new_panels(1, num_panels)
-    else:
-        panels = _style.given_axes(axes, 1, num_panels)
+    panels = panels_on(axes, 1, acquisition)
     line = Line.through(space, 0, np.array([0.5]))
     draw(panels, [line], posterior, acquisition)
     x, y = observations(posterior)
@@ -109,11 +105,7 @@ def slices(
     """
     x = incumbent(posterior) if config is None else space.encode(config)
     columns = _columns(space, x, names)
-    num_panels = 1 if acquisition is None else 2
-    if axes is None:
-        panels = new_panels(len(columns), num_panels)
-    else:
-        panels = _style.given_axes(axes, len(columns), num_panels)
+    panels = panels_on(axes, len(columns), acquisition)
     lines = [Line.through(space, column, x) for column in columns]
     means = draw(panels, lines, posterior, acquisition)
     observed, _ = observations(posterior)
@@ -140,4 +132,4 @@ def _columns(space: Space, x: np.ndarray, names: Sequence[str] | None) -> list[i
                 f"names: expected parameters that exist in the configuration, "
                 f"{', '.join(map(repr, exist))}, got {name!r}"
             )
-    return [exist[name] for name in (exist if names is None else names)]
+    return [exist[name] for name in names or exist]

@@ -1,7 +1,6 @@
 """Bayesian optimization."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from bojax._typing import PyTree
 from bojax.acquisitions import Acquisition, LogEI, optimize
 from bojax.data import Dataset, Status, Trials
 from bojax.space import Space
@@ -25,11 +25,11 @@ class Memory(eqx.Module):
     """What Bayesian optimization carries from one proposal to the next.
 
     Args:
-        surrogate: the arrays of the last fit, from which the next one starts.
+        parameters: of the last fit, from which the next one starts.
         restart_at: the number of observations at which the next fit starts afresh.
     """
 
-    surrogate: Any
+    parameters: PyTree
     restart_at: Int[Array, ""]
 
 
@@ -96,9 +96,10 @@ class BayesOpt(Strategy):
     def start(self) -> Memory:
         """The surrogate as it was given."""
         dtype = jnp.zeros(()).dtype
-        arrays = eqx.filter(self.surrogate, eqx.is_inexact_array)
-        arrays = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), arrays)
-        return Memory(arrays, jnp.asarray(np.int32(0)))
+        parameters = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, dtype), self.surrogate.parameters
+        )
+        return Memory(parameters, jnp.asarray(np.int32(0)))
 
     def propose(
         self,
@@ -125,13 +126,13 @@ class BayesOpt(Strategy):
 
     def _from_surrogate(self, memory, trials, key, numbers):
         data, best_y = self._data(trials)
-        surrogate = eqx.combine(memory.surrogate, self.surrogate)
+        surrogate = self.surrogate.replace(memory.parameters)
         count = jnp.sum(data.mask)
         afresh = count >= memory.restart_at
         surrogate = surrogate.fit(data, jax.random.fold_in(key, numbers[0]), afresh)
         again = jnp.ceil(count * _RESTART_GROWTH).astype(jnp.int32)
         memory = Memory(
-            eqx.filter(surrogate, eqx.is_inexact_array),
+            surrogate.parameters,
             jnp.where(afresh, again, memory.restart_at),
         )
         posterior = surrogate.condition(data, trials.pending)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from bojax._typing import PyTree
 from bojax.data import Dataset
 
 
@@ -60,6 +61,12 @@ class Posterior(eqx.Module):
 
 class Surrogate(eqx.Module):
     """A model of the objective: a prior over functions with hyperparameters."""
+
+    parameters: eqx.AbstractVar[PyTree]
+
+    @abc.abstractmethod
+    def replace(self, parameters: PyTree) -> "Surrogate":
+        """The same model with other hyperparameters."""
 
     @abc.abstractmethod
     def fit(

@@ -1,19 +1,16 @@
 """Hyperparameters of greatest posterior density."""
 
-from typing import TYPE_CHECKING
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax import _lbfgs
 from bojax.data import Dataset
-from bojax.surrogates import priors as hyperpriors
-
-if TYPE_CHECKING:
-    from bojax.surrogates.gp import GP
+from bojax.surrogates.likelihood import Parameters, log_likelihood
+from bojax.surrogates.priors import Priors, by_leaf
 
 _SPREAD = 0.7
 """Standard deviation of random starts around the priors' own, in logarithms."""
@@ -32,22 +29,24 @@ class FitReport(eqx.Module):
 
 
 def maximum_a_posteriori(
-    gp: "GP",
+    parameters: Parameters,
+    priors: Priors,
     data: Dataset,
     key: PRNGKeyArray,
     num_starts: int | Int[Array, ""],
     max_evaluations: int | Int[Array, ""] = 100,
     gtol: float = 1e-2,
     ftol: float | Float[Array, ""] = 1e-6,
-) -> tuple["GP", FitReport]:
+) -> tuple[Parameters, FitReport]:
     """The best of several local searches for log p(y | theta) + log p(theta).
 
     The searches run one after the other, so that their number may change from call to
     call without another compilation, and a warm start alone costs only itself.
 
     Args:
-        gp: the model; its hyperparameters are the first start, its priors' the second.
-        data: observations.
+        parameters: the first start; the priors' own is the second.
+        priors: by leaf name.
+        data: standardized observations.
         key: of the other starts.
         num_starts: how many searches.
         max_evaluations: of the likelihood, for each search.
@@ -55,27 +54,22 @@ def maximum_a_posteriori(
         ftol: or where a step adds less than this share of it.
     """
     dtype = data.y.dtype
-    pairs = hyperpriors.by_leaf(gp.parameters, gp.priors)
-    warm, unravel = ravel_pytree(
-        jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), gp.parameters)
-    )
+    pairs = by_leaf(parameters, priors)
+    warm, unravel = ravel_pytree(parameters)
 
     def spread(attribute: str) -> Float[Array, " p"]:
-        full = [
-            jnp.full(leaf.size, getattr(prior, attribute), dtype)
-            for leaf, prior in pairs
-        ]
-        return jnp.concatenate(full)
+        full = [np.full(leaf.size, getattr(prior, attribute)) for leaf, prior in pairs]
+        return jnp.asarray(np.concatenate(full), dtype)
 
     lower, upper, middle = spread("lower"), spread("upper"), spread("initial")
 
     def loss(theta: Float[Array, " p"], data: Dataset) -> Float[Array, ""]:
-        model = eqx.tree_at(lambda gp: gp.parameters, gp, unravel(theta))
+        parameters = unravel(theta)
         log_prior = sum(
             jnp.sum(prior.log_density(leaf))
-            for leaf, prior in hyperpriors.by_leaf(model.parameters, gp.priors)
+            for leaf, prior in by_leaf(parameters, priors)
         )
-        return -model.log_likelihood(data) - log_prior
+        return -log_likelihood(parameters, data) - log_prior
 
     def search(i, carry):
         best, value, evaluations = carry
@@ -100,5 +94,4 @@ def maximum_a_posteriori(
 
     start = (jnp.clip(warm, lower, upper), jnp.asarray(jnp.inf, dtype), jnp.int32(0))
     best, value, evaluations = jax.lax.fori_loop(0, num_starts, search, start)
-    fitted = eqx.tree_at(lambda gp: gp.parameters, gp, unravel(best))
-    return fitted, FitReport(-value, evaluations)
+    return unravel(best), FitReport(-value, evaluations)

@@ -1,6 +1,5 @@
 """The exact Gaussian process on padded data."""
 
-import math
 from typing import Literal
 
 import equinox as eqx
@@ -9,79 +8,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from bojax._numerics import (
-    cholesky,
-    gaussian_log_density,
-    invert_factor,
-    masked_covariance,
-)
+from bojax._numerics import cholesky, invert_factor
 from bojax.data import Dataset
 from bojax.space import Space
 from bojax.surrogates import priors as hyperpriors
 from bojax.surrogates.base import Normal, Posterior, Surrogate
 from bojax.surrogates.fit import maximum_a_posteriori
 from bojax.surrogates.kernels import Kernel, Mixed, Scale, gram
+from bojax.surrogates.likelihood import (
+    ConstantMean,
+    LinearMean,
+    Parameters,
+    Warping,
+    joint,
+    log_likelihood,
+    standardization,
+    standardized,
+    warped,
+)
 from bojax.surrogates.priors import Priors
 
 _WARM_EVALUATIONS = 8
 """Evaluations of the likelihood in a fit that goes on from the last one."""
-
-
-class ConstantMean(eqx.Module):
-    """The same prior mean everywhere, in standard deviations of the data."""
-
-    bias: Float[Array, ""]
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        """Prior mean at a point."""
-        return self.bias
-
-
-class LinearMean(eqx.Module):
-    """A prior mean that is linear in the inputs."""
-
-    bias: Float[Array, ""]
-    slope: Float[Array, " d"]
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
-        """Prior mean at a point."""
-        return self.bias + jnp.sum(self.slope * (x - 0.5))
-
-
-class Warping(eqx.Module):
-    """Kumaraswamy's warp of each number, 1 - (1 - x^a)^b; categories stay.
-
-    Args:
-        space: which columns are categories.
-        log_warp_a: log of a, one a column.
-        log_warp_b: log of b, one a column.
-
-    References:
-        Snoek, Swersky, Zemel and Adams (2014), Input warping for Bayesian optimization
-        of non-stationary functions; here with Kumaraswamy's distribution function.
-    """
-
-    space: Space = eqx.field(static=True)
-    log_warp_a: Float[Array, " d"]
-    log_warp_b: Float[Array, " d"]
-
-    def __call__(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
-        """The warped point."""
-        # A margin keeps the powers differentiable at the faces of the cube.
-        margin = 1e-6
-        inside = margin + (1 - 2 * margin) * x
-        power = -jnp.expm1(jnp.exp(self.log_warp_a) * jnp.log(inside))
-        warped = -jnp.expm1(jnp.exp(self.log_warp_b) * jnp.log(power))
-        return jnp.where(self.space.is_categorical, x, warped)
-
-
-class Parameters(eqx.Module):
-    """All that a fit moves."""
-
-    kernel: Kernel
-    mean: ConstantMean | LinearMean
-    log_noise: Float[Array, ""]
-    warping: Warping | None
 
 
 class GP(Surrogate):
@@ -97,7 +45,8 @@ class GP(Surrogate):
         kernel: covariance function; default: `Scale` of `Mixed`.
         mean: "constant" or "linear".
         warping: whether to learn Kumaraswamy's warp of the inputs.
-        priors: of the hyperparameters, by leaf name; default: `priors.optuna`.
+        priors: of the hyperparameters, by leaf name; default: `priors.short`,
+            chosen by measurement, see `benchmarks/regret`.
 
     Raises:
         ValueError: if `mean` is neither of the two.
@@ -132,7 +81,7 @@ class GP(Surrogate):
         d = space.num_columns
         zero, zeros = jnp.asarray(np.zeros(())), jnp.asarray(np.zeros(d))
         self.space = space
-        self.priors = hyperpriors.optuna(d) if priors is None else priors
+        self.priors = hyperpriors.short(d) if priors is None else priors
         self.parameters = Parameters(
             kernel=Scale(zero, Mixed.of(space)) if kernel is None else kernel,
             mean=ConstantMean(zero) if mean == "constant" else LinearMean(zero, zeros),
@@ -155,29 +104,26 @@ class GP(Surrogate):
                 and from the priors' own start. Otherwise go on for a few steps from the
                 present ones: enough where little was added to the data of the last fit.
         """
-        return maximum_a_posteriori(
-            self,
+        data = standardized(data, *standardization(data))
+        parameters, _ = maximum_a_posteriori(
+            _cast(self.parameters, data.y),
+            self.priors,
             data,
             key,
             num_starts=jnp.where(afresh, 2, 1),
             max_evaluations=jnp.where(afresh, 100, _WARM_EVALUATIONS),
             ftol=jnp.where(afresh, 1e-6, 1e-5),
-        )[0]
+        )
+        return self.replace(parameters)
+
+    def replace(self, parameters: Parameters) -> "GP":
+        """The same prior with other hyperparameters."""
+        return eqx.tree_at(lambda gp: gp.parameters, self, parameters)
 
     def log_likelihood(self, data: Dataset) -> Float[Array, ""]:
-        """Log marginal likelihood of the standardized values.
-
-        log p(y) = -1/2 r' K^-1 r - 1/2 log |K| - n/2 log 2 pi
-
-        References:
-            Rasmussen and Williams (2006), equation 2.30.
-        """
-        parameters = _cast(self.parameters, data.y)
-        residual, covariance = _joint(parameters, data, *standardization(data))
-        count = jnp.sum(data.mask)
-        return gaussian_log_density(residual, covariance) - 0.5 * count * math.log(
-            2 * math.pi
-        )
+        """Log marginal likelihood of the standardized values."""
+        data = standardized(data, *standardization(data))
+        return log_likelihood(_cast(self.parameters, data.y), data)
 
     def condition(
         self, data: Dataset, pending: Bool[Array, " n"] | None = None
@@ -198,7 +144,7 @@ class GP(Surrogate):
         observed = data.mask
         if pending is not None:
             data, observed = _sorted(data, pending)
-        residual, covariance = _joint(parameters, data, location, scale)
+        residual, covariance = joint(parameters, standardized(data, location, scale))
         inverse_factor = invert_factor(cholesky(covariance))
         # Of a value that was predicted from those before it, nothing is left once
         # these are accounted for.
@@ -227,36 +173,8 @@ def _sorted(
     return data_sorted, data.mask[order]
 
 
-def _joint(parameters, data, location, scale):
-    """Residuals from the prior mean, and the covariance of the noisy values."""
-    x = warped(parameters, data.x)
-    values = jnp.where(data.mask, (data.y - location) / scale, 0)
-    residual = jnp.where(data.mask, values - jax.vmap(parameters.mean)(x), 0)
-    noise = jnp.exp(parameters.log_noise) + data.variance / scale**2
-    covariance = masked_covariance(gram(parameters.kernel, x, x), noise, data.mask)
-    return residual, covariance
-
-
-def warped(parameters: Parameters, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """The points as the kernel sees them."""
-    return x if parameters.warping is None else jax.vmap(parameters.warping)(x)
-
-
 def _cast(parameters: Parameters, like: Float[Array, "..."]) -> Parameters:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, like.dtype), parameters)
-
-
-def standardization(data: Dataset) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Mean and standard deviation of the values, safe for huge, equal and no values."""
-    count = jnp.maximum(jnp.sum(data.mask), 1)
-    values = jnp.where(data.mask, data.y, 0)
-    unit = jnp.maximum(jnp.max(jnp.abs(values)), jnp.finfo(values.dtype).tiny)
-    scaled = values / unit
-    mean = jnp.sum(scaled) / count
-    squares = jnp.where(data.mask, (scaled - mean) ** 2, 0)
-    deviation = jnp.sqrt(jnp.sum(squares) / count)
-    flat = deviation <= 8 * jnp.finfo(values.dtype).eps
-    return mean * unit, jnp.where(flat, 1.0, deviation * unit)
 
 
 class GPPosterior(Posterior):

@@ -21,7 +21,8 @@ class Prior(eqx.Module):
     """A density for one hyperparameter, its bounds, and where a fit starts.
 
     `initial`, `lower` and `upper` are on the scale of the leaf: logarithms where its
-    name begins with `log_`.
+    name begins with `log_`. All are static: they are part of the model, not of its
+    state.
     """
 
     initial: eqx.AbstractVar[float]
@@ -36,11 +37,11 @@ class Prior(eqx.Module):
 class Normal(Prior):
     """A normal density of the leaf itself."""
 
-    mean: float
-    deviation: float
-    initial: float
-    lower: float = -10.0
-    upper: float = 10.0
+    mean: float = eqx.field(static=True)
+    deviation: float = eqx.field(static=True)
+    initial: float = eqx.field(static=True)
+    lower: float = eqx.field(static=True, default=-10.0)
+    upper: float = eqx.field(static=True, default=10.0)
 
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """-(leaf - mean)^2 / (2 deviation^2)."""
@@ -50,11 +51,11 @@ class Normal(Prior):
 class LogNormal(Prior):
     """A log-normal density of exp(leaf)."""
 
-    mean: float
-    deviation: float
-    initial: float
-    lower: float
-    upper: float
+    mean: float = eqx.field(static=True)
+    deviation: float = eqx.field(static=True)
+    initial: float = eqx.field(static=True)
+    lower: float = eqx.field(static=True)
+    upper: float = eqx.field(static=True)
 
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """-(leaf - mean)^2 / (2 deviation^2) - leaf."""
@@ -64,11 +65,11 @@ class LogNormal(Prior):
 class Gamma(Prior):
     """A gamma density of exp(leaf)."""
 
-    concentration: float
-    rate: float
-    initial: float
-    lower: float
-    upper: float
+    concentration: float = eqx.field(static=True)
+    rate: float = eqx.field(static=True)
+    initial: float = eqx.field(static=True)
+    lower: float = eqx.field(static=True)
+    upper: float = eqx.field(static=True)
 
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """(concentration - 1) leaf - rate exp(leaf)."""
@@ -78,10 +79,10 @@ class Gamma(Prior):
 class InverseSquare(Prior):
     """exp(-strength (w + 1 / w)) of the weight w = exp(-2 leaf), Optuna's choice."""
 
-    strength: float
-    initial: float
-    lower: float
-    upper: float
+    strength: float = eqx.field(static=True)
+    initial: float = eqx.field(static=True)
+    lower: float = eqx.field(static=True)
+    upper: float = eqx.field(static=True)
 
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """-strength (w + 1 / w)."""
@@ -91,7 +92,7 @@ class InverseSquare(Prior):
 class Fixed(Prior):
     """A hyperparameter that stays where it is."""
 
-    initial: float
+    initial: float = eqx.field(static=True)
 
     @property
     def lower(self) -> float:

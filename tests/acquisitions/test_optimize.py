@@ -74,7 +74,7 @@ def values(acquisition, x):
     return jax.lax.map(lambda x: acquisition(x[None]), x, batch_size=1000)
 
 
-@eqx.filter_jit
+@jax.jit
 def value_and_slope(acquisition, x):
     return jax.value_and_grad(lambda x: acquisition(x[None]))(x)
 
@@ -103,7 +103,7 @@ def test_finds_what_scipy_finds_from_twenty_starts(double):
     rng = np.random.default_rng(0)
     short_of = []
     for case in range(20):
-        d = case % 6 + 1
+        d = (1, 2, 4, 6)[case % 4]
         space = numbers(d)
         n = int(rng.integers(5, 61))
         acquisition, incumbent, trials = random_case(space, n, 64, rng)
@@ -250,34 +250,31 @@ HALF = bojax.Space(PLANE, constraints=[at_most_one])
 RING = bojax.Space(PLANE, constraints=[at_most_one, not_in_the_middle])
 
 
+def nearest(peak):
+    """The nearest point of the circle, from inside of it."""
+    away = np.array(peak) - 0.5
+    return 0.5 + 0.3 * away / np.linalg.norm(away)
+
+
 @pytest.mark.parametrize(
-    ("space", "peak", "optimum"),
+    ("space", "peak", "optimum", "precise"),
     [
-        (HALF, [0.8, 0.8], [0.5, 0.5]),
-        (HALF, [0.9, 0.4], [0.75, 0.25]),
-        (HALF, [0.3, 0.2], [0.3, 0.2]),
-        # The nearest point of the circle; both constraints hold there.
-        (RING, [0.45, 0.3], None),
-        # Where the circle and the line meet.
-        (RING, [0.7, 0.7], "corner"),
+        (HALF, [0.8, 0.8], [0.5, 0.5], False),
+        (HALF, [0.9, 0.4], [0.75, 0.25], False),
+        (HALF, [0.3, 0.2], [0.3, 0.2], False),
+        (RING, [0.45, 0.3], nearest([0.45, 0.3]), True),
+        # Where the circle and the line meet, at two points alike.
+        (RING, [0.7, 0.7], 0.5 + 0.3 * np.sqrt(0.5) * np.array([1, -1]), True),
     ],
 )
-def test_active_constraints(space, peak, optimum, x64):
-    x, value = optimize(toy(peak), space, jax.random.key(0))
-    check(space, x[0])
-    if optimum is None:
-        away = np.array(peak) - 0.5
-        optimum = 0.5 + 0.3 * away / np.linalg.norm(away)
-    elif optimum == "corner":
-        grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 1001)] * 2), -1).reshape(-1, 2)
-        inside = (grid.sum(axis=1) <= 1) & (((grid - 0.5) ** 2).sum(axis=1) >= 0.09)
-        best = -np.min(((grid[inside] - peak) ** 2).sum(axis=1))
-        assert float(value) >= best - 2e-3
-        return
-    np.testing.assert_allclose(x[0], optimum, atol=1e-3)
-    np.testing.assert_allclose(
-        value, -np.sum((optimum - np.array(peak)) ** 2), atol=2e-3
-    )
+def test_active_constraints(space, peak, optimum, precise):
+    with jax.enable_x64(precise):
+        x, value = optimize(toy(peak), space, jax.random.key(0))
+        check(space, x[0])
+    best = -np.sum((optimum - np.array(peak)) ** 2)
+    assert float(value) > best - 1e-3
+    if space == HALF:
+        np.testing.assert_allclose(x[0], optimum, atol=1e-3)
 
 
 def thin(values):

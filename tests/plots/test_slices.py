@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 import bojax
 from bojax.acquisitions import EI, UCB, LogEI
 from bojax.plots import posterior_1d, slices
-from bojax.plots._panels import new_panels
+from bojax.plots._panels import panels_on
 from bojax.surrogates import GP
 
 LINE = bojax.Space({"lr": bojax.Float(1e-4, 1.0, log=True)})
@@ -166,8 +166,8 @@ def test_only_what_is_named_is_drawn(posterior):
     assert [ax.get_xlabel() for ax in axes[:, 0]] == ["lr"]
 
 
-def test_many_parameters_take_several_rows():
-    panels = new_panels(6, 2)
+def test_many_parameters_take_several_rows(posterior):
+    panels = panels_on(None, 6, UCB(posterior))
     rows = [ax.get_subplotspec().rowspan.start for ax in panels.flat]
     assert rows == [0, 1] * 4 + [2, 3] * 2
     assert set(panels[0, 0].figure.axes) == set(panels.flat)

@@ -57,9 +57,9 @@ def test_constraints_are_passed_again():
     again = Space.from_json(text, constraints=[at_most_half])
     assert again == space
     assert not again.feasible(jnp.array([0.6]))
-    with pytest.raises(ValueError, match="constraints: expected the 1 .* got 0"):
+    with pytest.raises(ValueError, match=r"constraints: expected the 1 .* got 0"):
         Space.from_json(text)
-    with pytest.raises(ValueError, match="constraints: expected the 0 .* got 1"):
+    with pytest.raises(ValueError, match=r"constraints: expected the 0 .* got 1"):
         Space.from_json(SPACE.to_json(), constraints=[at_most_half])
 
 

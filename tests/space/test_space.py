@@ -50,6 +50,10 @@ def impossible(values):
     return values["a"] ** 2 + 1.0
 
 
+def low_b(values):
+    return values["b"] - 0.375
+
+
 def thin(values):
     return abs(values["a"] - values["b"]) - 0.005
 
@@ -130,27 +134,26 @@ def test_gradients_pass_continuous_columns_up_to_the_bounds(x64):
         values = space.values(x)
         return values["a"] + values["b"] + values["c"] + values["d"] + values["e"]
 
+    gradient, jacobian = jax.jit(jax.grad(total)), jax.jit(jax.jacobian(space.project))
     for a, b in ((0.3, 0.7), (0.0, 1.0), (1.0, 0.0)):
         x = jnp.array([a, b, 0.1, 0.4, 0.5])
         expected = [8.0, span * 1e-3 * math.exp(span * b), 0.0, 0.0, 1.0]
         rtol = 1e-9 if x64 else 1e-4
-        np.testing.assert_allclose(jax.grad(total)(x), expected, rtol=rtol)
+        np.testing.assert_allclose(gradient(x), expected, rtol=rtol)
         # The same through project; nothing from what does not exist.
         x = x.at[2].set(0.9)
-        jacobian = jax.jacobian(space.project)(x)
-        np.testing.assert_array_equal(jacobian, np.diag([1.0, 1.0, 0.0, 0.0, 0.0]))
+        np.testing.assert_array_equal(jacobian(x), np.diag([1.0, 1.0, 0.0, 0.0, 0.0]))
 
 
 def test_equal_levels_are_equal_to_the_last_bit(x64):
     # Kernels compare categories by equality, of points from many programs.
-    for k in [*range(2, 70), 100, 1000]:
+    for k in [*range(2, 40), 49, 100]:
         space = Space({"c": Categorical(*range(k))})
         dtype = np.float64 if x64 else np.float32
         levels = space.levels[0].astype(dtype)[:, None]
         rng = np.random.default_rng(k)
-        x = ((np.arange(k)[:, None] + rng.uniform(0.01, 0.99, (k, 1))) / k).astype(
-            dtype
-        )
+        x = (np.arange(k)[:, None] + rng.uniform(0.01, 0.99, (k, 1))) / k
+        x = x.astype(dtype)
         assert np.array_equal(np.stack([space.project(row) for row in x]), levels)
         if k in (3, 6, 7, 10, 49, 100):
             project = jax.jit(jax.vmap(space.project))
@@ -171,12 +174,8 @@ def test_dtypes_are_followed(dtype):
 
 def count(jaxpr):
     """Equations, those of inner programs included."""
-    return sum(
-        1 + sum(count(inner) for inner in jax.core.jaxprs_in_params(eqn.params))
-        if eqn.primitive.name not in ("jit", "pjit")
-        else sum(count(inner) for inner in jax.core.jaxprs_in_params(eqn.params))
-        for eqn in jaxpr.eqns
-    )
+    inner = [eqn.params.get("jaxpr") for eqn in jaxpr.eqns]
+    return sum(1 if program is None else count(program.jaxpr) for program in inner)
 
 
 def test_compiled_programs_are_small():
@@ -237,18 +236,22 @@ def test_samples_meet_conditions():
 
 def test_samples_meet_constraints():
     space = Space(design(), constraints=[small_network])
-    x = space.sample(jax.random.key(0), 256)
-    for row in np.asarray(x):
-        config = space.decode(row)
-        assert config["layers"] * config["units"] <= 1000
-    feasible = jax.jit(jax.vmap(space.feasible))
-    assert feasible(x).all()
-    assert not feasible(jnp.ones((1, 10))).any()
-    # As many rows, in a trace and under vmap.
+    # As many rows for each key, in a trace and under vmap.
     keys = jax.random.split(jax.random.key(0), 3)
-    batches = jax.jit(jax.vmap(lambda key: space.sample(key, 4)))(keys)
-    assert batches.shape == (3, 4, 10)
-    np.testing.assert_allclose(batches[1], space.sample(keys[1], 4), rtol=0, atol=1e-6)
+
+    @jax.jit
+    def batches(keys):
+        x = jax.vmap(lambda key: space.sample(key, 16))(keys)
+        return x, jax.vmap(jax.vmap(space.feasible))(x)
+
+    x, feasible = map(np.asarray, batches(keys))
+    assert x.shape == (3, 16, 10)
+    assert feasible.all()
+    np.testing.assert_allclose(x[1], space.sample(keys[1], 16), rtol=0, atol=1e-6)
+    configs = [space.decode(row) for row in x.reshape(-1, 10)]
+    assert all(c["layers"] * c["units"] <= 1000 for c in configs)
+    assert len({tuple(row) for row in x.reshape(-1, 10)}) == 48
+    assert not space.feasible(jnp.ones(10))
 
 
 def test_rare_feasible_points_are_found(x64):
@@ -267,17 +270,17 @@ def test_rare_feasible_points_are_found(x64):
 def test_violations_are_the_constraints_values(x64):
     space = Space(
         {"a": Float(0, 10), "b": Float(0, 1)},
-        constraints=[exact, functools.partial(thin)],
+        constraints=[exact, low_b],
     )
     x = jnp.array([0.7, 0.5])
-    np.testing.assert_allclose(space.violations(x), [-0.5, 6.495], rtol=1e-5)
+    np.testing.assert_allclose(space.violations(x), [-0.5, 0.125], rtol=1e-5)
     assert space.violations(x).dtype == x.dtype
     assert not space.feasible(x)
     free = Space({"a": Float(0, 1)})
     assert free.violations(x[:1]).shape == (0,)
     assert free.feasible(x[:1])
     gradient = jax.jacobian(space.violations)(jnp.array([0.9, 0.5]))
-    np.testing.assert_allclose(gradient, [[10.0, 0.0], [10.0, -1.0]], rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[10.0, 0.0], [0.0, 1.0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
