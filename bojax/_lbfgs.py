@@ -6,7 +6,8 @@ rather than by branches, so that under `vmap` every lane is at its own stage.
 
 References:
     Bertsekas (1982), projected Newton methods: the two metrics. Byrd, Nocedal and
-    Schnabel (1994), theorem 2.2: the inverse metric in compact form.
+    Schnabel (1994), theorem 2.2: the inverse metric in compact form. Hager and Zhang
+    (2005), section 3: the slope decides where rounding hides the fall of the value.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,6 @@ STATUS = (
 GRADIENT, VALUE, LINE_SEARCH, BUDGET, START = range(5)
 _RUNNING = -1
 
-_ARMIJO = 1e-4
-
 
 class Result(eqx.Module):
     """Where a minimization ended.
@@ -41,6 +40,8 @@ class Result(eqx.Module):
         gradient_norm: largest entry of the projected gradient, clip(x - g) - x.
         num_evaluations: of the objective and its gradient.
         status: why it stopped; `STATUS` has the words.
+        scale: how far each entry matters, the root of the metric's diagonal; as `scale`
+            of a similar problem it spares some of the evaluations that learned it.
     """
 
     x: Float[Array, " p"]
@@ -48,16 +49,17 @@ class Result(eqx.Module):
     gradient_norm: Float[Array, ""]
     num_evaluations: Int[Array, ""]
     status: Int[Array, ""]
+    scale: Float[Array, " p"]
 
 
 class _State(eqx.Module):
     x: Array
     value: Array
     gradient: Array
-    memory: Array  # [2 m, p]: m steps, then m changes of the gradient, newest last
+    pairs: Array  # [2 m, p]: m steps, then m changes of the gradient, newest last
     trial: Array
-    plain: Array  # the trial lies along the steepest descent
-    step: Array
+    length: Array  # of the trial's step, relative to the direction
+    steepest: Array  # whether the trial lies along the steepest descent
     evaluations: Array
     status: Array
 
@@ -72,13 +74,14 @@ def minimize(
     gtol: float | Float[Array, ""] | None = None,
     ftol: float | Float[Array, ""] | None = None,
     memory: int = 10,
+    scale: Any = 1.0,
     has_gradient: bool = False,
 ) -> Result:
     """Local minimum of `fun(x, *args)` over lower <= x <= upper.
 
-    Meant to be called under `jit`. A value or gradient that is not finite rejects the
-    point, so a step that leaves the objective's domain is shortened. No gradient flows
-    through the result.
+    To be called under `jit`. A value or gradient that is not finite rejects the point,
+    so a step that leaves the objective's domain is shortened. No gradient flows through
+    the result.
 
     Args:
         fun: `fun(x, *args)`, a scalar.
@@ -93,6 +96,8 @@ def minimize(
         ftol: stop when a step lowers the value by at most this times max(|value|, 1);
             by default 1e-10, in single precision 5e-7.
         memory: how many steps the metric is made of.
+        scale: a positive number or one for each entry, the distance over which the
+            gradient is expected to change by about its inverse: an earlier result's.
         has_gradient: whether `fun` returns the pair of value and gradient.
 
     Example:
@@ -105,58 +110,73 @@ def minimize(
     double = eps < 1e-10
     gtol = jnp.asarray((1e-6 if double else 1e-4) if gtol is None else gtol, dtype)
     ftol = jnp.asarray((1e-10 if double else 5e-7) if ftol is None else ftol, dtype)
-    lower = jnp.broadcast_to(jnp.asarray(lower, dtype), x0.shape)
-    upper = jnp.broadcast_to(jnp.asarray(upper, dtype), x0.shape)
-    x0, lower, upper, args = jax.lax.stop_gradient((x0, lower, upper, args))
+    lower, upper, scale = (
+        jnp.broadcast_to(jnp.asarray(each, dtype), x0.shape)
+        for each in (lower, upper, scale)
+    )
+    x0, lower, upper, scale, args = jax.lax.stop_gradient(
+        (x0, lower, upper, scale, args)
+    )
     value_and_grad = fun if has_gradient else jax.value_and_grad(fun)
 
-    def projected_gradient_norm(x, gradient):
+    def gradient_norm(x, gradient):
         return jnp.max(jnp.abs(jnp.clip(x - gradient, lower, upper) - x), initial=0)
 
     def advance(state):
         value, gradient = value_and_grad(state.trial, *args)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        step, change = state.trial - state.x, gradient - state.gradient
-        predicted, slope = state.gradient @ step, gradient @ step
-        fall = state.value - value
-        rounding = 8 * eps * jnp.abs(value)
-        # Where rounding hides the fall, the slope tells (Hager and Zhang, 2005).
-        enough = (fall >= -_ARMIJO * predicted) | (
-            (fall >= -rounding) & (jnp.abs(slope) <= -0.9 * predicted)
-        )
         first = state.evaluations == 0
-        accept = finite & (enough | first)
-        failed = ~accept & ((-predicted <= rounding) | (state.step < 1e-12))
+        step, change = state.trial - state.x, gradient - state.gradient
+        slope, new_slope = state.gradient @ step, gradient @ step
+        fall = state.value - value
+        rounding = 8 * eps * jnp.abs(state.value)
+        enough = fall >= -1e-4 * slope
+        level = (fall >= -rounding) & (jnp.abs(new_slope) <= -0.9 * slope)
+        accept = finite & (enough | level | first)
+        failed = ~accept & ((-slope <= rounding) | (state.length < 1e-12))
 
-        curved = (slope - predicted) > eps * (change @ change)
-        pairs = state.memory.reshape(2, memory, -1)
-        pushed = jnp.concatenate([pairs[:, 1:], jnp.stack([step, change])[:, None]], 1)
-        pairs = jnp.where(accept & curved & ~first, pushed, pairs)
+        # Shorter, to the minimum of the cubic through both values and slopes; or longer,
+        # where the slope has not risen and the metric learns nothing from the step.
+        bend = slope + new_slope + 3 * fall
+        root = jnp.sqrt(jnp.maximum(bend**2 - slope * new_slope, 0))
+        cubic = 1 - (new_slope + root - bend) / (new_slope - slope + 2 * root)
+        shrink = jnp.where(finite, jnp.clip(cubic, 0.1, 0.9), 0.25)
+        curved = new_slope > slope
+        length = state.length * jnp.where(accept, 4, shrink)
+        length = jnp.where((accept & (curved | first)) | failed, 1, length)
+
+        memory_ = state.pairs.reshape(2, memory, -1)
+        newest = jnp.stack([step / scale, change * scale])[:, None]
+        pushed = jnp.concatenate([memory_[:, 1:], newest], 1)
+        pairs = jnp.where(accept & curved & ~first, pushed, memory_)
         pairs = jnp.where(failed, 0, pairs).reshape(2 * memory, -1)
-        # The parabola through both values and the first slope.
-        shrink = jnp.where(finite, -0.5 * predicted / (-fall - predicted), 0.25)
-        length = state.step * jnp.clip(shrink, 0.1, 0.5)
-        length = jnp.where(accept | failed, 1, length)
-        status = jnp.where(
-            accept & (fall <= ftol * jnp.maximum(jnp.abs(value), 1)),
-            VALUE,
-            state.status,
-        )
-        status = jnp.where(failed & state.plain, LINE_SEARCH, status)
 
+        stalled = accept & (fall <= ftol * jnp.maximum(jnp.abs(value), 1))
         x = jnp.where(accept, state.trial, state.x)
         value = jnp.where(accept, value, state.value)
         gradient = jnp.where(accept, gradient, state.gradient)
-        norm = projected_gradient_norm(x, gradient)
-        status = jnp.where(norm <= gtol, GRADIENT, status)
+        status = jnp.where(stalled, VALUE, state.status)
+        status = jnp.where(failed & state.steepest, LINE_SEARCH, status)
+        status = jnp.where(gradient_norm(x, gradient) <= gtol, GRADIENT, status)
         status = jnp.where(first & ~finite, START, status)
 
-        direction, plain = _direction(x, gradient, lower, upper, pairs)
+        direction, steepest = descend(x, gradient, pairs)
         trial = jnp.clip(x + length * direction, lower, upper)
-        evaluations = state.evaluations + 1
-        return _State(
-            x, value, gradient, pairs, trial, plain, length, evaluations, status
-        )
+        count = state.evaluations + 1
+        return _State(x, value, gradient, pairs, trial, length, steepest, count, status)
+
+    def descend(x, gradient, pairs):
+        below, above = x <= lower, x >= upper
+        free = ~((below & (gradient >= 0)) | (above & (gradient <= 0)))
+        pairs, g = jnp.where(free, pairs, 0), jnp.where(free, gradient * scale, 0)
+        direction = -_metric(pairs, g)
+        # Applied to the free entries, the metric may still push one of them outwards.
+        outward = (below & (direction < 0)) | (above & (direction > 0))
+        direction = jnp.where(outward, 0, direction)
+        squared = g @ g
+        steepest = ~(direction @ g < -eps * squared) | ~jnp.any(pairs[-1])
+        plain = -g * jnp.minimum(1, 1 / jnp.sqrt(squared))
+        return scale * jnp.where(steepest, plain, direction), steepest
 
     def running(state):
         return (state.status == _RUNNING) & (state.evaluations < max_evaluations)
@@ -166,51 +186,42 @@ def minimize(
         x=start,
         value=jnp.asarray(jnp.inf, dtype),
         gradient=jnp.zeros_like(start),
-        memory=jnp.zeros((2 * memory, start.size), dtype),
+        pairs=jnp.zeros((2 * memory, start.size), dtype),
         trial=start,
-        plain=jnp.asarray(True),
-        step=jnp.ones((), dtype),
+        length=jnp.ones((), dtype),
+        steepest=jnp.asarray(True),
         evaluations=jnp.zeros((), jnp.int32),
         status=jnp.asarray(_RUNNING, jnp.int32),
     )
     state = jax.lax.while_loop(running, advance, state)
+    columns = jax.vmap(lambda unit: _metric(state.pairs, unit))
+    diagonal = jnp.diagonal(columns(jnp.eye(start.size, dtype=dtype)))
     return Result(
         state.x,
         state.value,
-        projected_gradient_norm(state.x, state.gradient),
+        gradient_norm(state.x, state.gradient),
         state.evaluations,
         jnp.where(state.status == _RUNNING, BUDGET, state.status),
+        scale * jnp.sqrt(diagonal),
     )
 
 
-def _direction(x, gradient, lower, upper, memory):
-    """Descent direction in the free variables, and whether it is the steepest one."""
-    eps = jnp.finfo(x.dtype).eps
-    m = memory.shape[0] // 2
-    below, above = x <= lower, x >= upper
-    free = ~((below & (gradient >= 0)) | (above & (gradient <= 0)))
-    g = jnp.where(free, gradient, 0)
-    pairs = jnp.where(free, memory, 0)
-    gram = pairs @ pairs.T
-    inner = pairs @ g
-    curvature, squared = jnp.diagonal(gram[:m, m:]), jnp.diagonal(gram[m:, m:])
-    valid = curvature > eps * squared
-    both = valid[:, None] & valid[None, :]
+def _metric(pairs, g):
+    """The inverse metric times g, gamma g where there are no pairs."""
+    m = pairs.shape[0] // 2
+    gram, inner = pairs @ pairs.T, pairs @ g
+    s_y, y_y = gram[:m, m:], gram[m:, m:]
+    curvature, squares = jnp.diagonal(s_y), jnp.diagonal(gram)
+    # In the free entries alone a pair may have lost its curvature.
+    cosine = 0.1 * jnp.sqrt(jnp.finfo(pairs.dtype).eps)
+    valid = curvature > cosine * jnp.sqrt(squares[:m] * squares[m:])
     newest = m - 1 - jnp.argmax(valid[::-1])
-    gamma = jnp.where(jnp.any(valid), curvature[newest] / squared[newest], 1)
-    s_y = jnp.where(both & jnp.triu(jnp.ones((m, m), bool)), gram[:m, m:], jnp.eye(m))
-    s_y = s_y.astype(x.dtype)
-    middle = gamma * jnp.where(both, gram[m:, m:], 0)
-    middle = middle + jnp.diag(jnp.where(valid, curvature, 0))
-    s_g, y_g = jnp.where(valid, inner[:m], 0), jnp.where(valid, inner[m:], 0)
+    gamma = jnp.where(valid[newest], curvature[newest] / squares[m:][newest], 1)
+    both = valid[:, None] & valid[None, :]
+    upper = jnp.where(both & jnp.triu(jnp.ones((m, m), bool)), s_y, 0)
+    upper = upper + jnp.diag(jnp.where(valid, 0, 1).astype(g.dtype))
+    middle = jnp.where(both, gamma * y_y, 0) + jnp.diag(jnp.where(valid, curvature, 0))
     solve = jax.scipy.linalg.solve_triangular
-    u = solve(s_y, s_g)
-    v = solve(s_y, middle @ u - gamma * y_g, trans=1)
-    metric = -(gamma * g + jnp.concatenate([v, -gamma * u]) @ pairs)
-    # Applied to the free variables, the metric may still push one of them outwards.
-    outward = (below & (metric < 0)) | (above & (metric > 0))
-    metric = jnp.where(outward, 0, metric)
-    squared_norm = g @ g
-    plain = ~(metric @ g < -eps * squared_norm) | ~jnp.any(valid)
-    steepest = -g * jnp.minimum(1, 1 / jnp.sqrt(squared_norm))
-    return jnp.where(plain, steepest, metric), plain
+    u = solve(upper, jnp.where(valid, inner[:m], 0))
+    v = solve(upper, middle @ u - jnp.where(valid, gamma * inner[m:], 0), trans=1)
+    return gamma * g + jnp.concatenate([v, -gamma * u]) @ pairs

@@ -141,7 +141,22 @@ def _compiled(function: Callable) -> Callable:
         return tuple(map(flat, results)) if type(results) is tuple else flat(results)
 
     call.__name__ = getattr(function, "__name__", "call")
-    return jax.jit(call)
+    return jax.jit(call, compiler_options=_compiler_options())
+
+
+@functools.cache
+def _compiler_options() -> dict[str, bool | int] | None:
+    """XLA's older code generator, and less of LLVM's work: half the time to compile.
+
+    What runs afterwards is as fast, for the time goes to BLAS. XLA's options come and
+    go; where one of these is unknown there are none.
+    """
+    options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+    try:
+        jax.jit(jnp.negative, compiler_options=options).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return options
 
 
 def _flat(tree: Any, change: Callable) -> Held:
@@ -163,10 +178,16 @@ def _widen(leaf: Any) -> Any:
         leaf = np.asarray(leaf)
     if not isinstance(leaf, _ARRAYS):
         return leaf
+    # Nothing is committed to a device: results of what is would be too, and the next
+    # call, with one of these in place of another array, would be compiled again.
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        with jax.default_device(_cpu()):
+            data = np.asarray(jax.random.key_data(leaf))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    leaf = np.asarray(leaf)
     # bfloat16 and its like are of no kind that NumPy knows: hence JAX's subtypes.
-    if leaf.dtype != np.float64 and jnp.issubdtype(leaf.dtype, jnp.floating):
-        return np.asarray(leaf).astype(np.float64)
-    return jax.device_put(leaf, _cpu()) if isinstance(leaf, jax.Array) else leaf
+    floating = jnp.issubdtype(leaf.dtype, jnp.floating)
+    return leaf.astype(np.float64) if floating else leaf
 
 
 def _as_numpy(leaf: Any) -> Any:

@@ -171,3 +171,56 @@ PROBLEMS = {
     ),
     "log EI": Problem(minus_log_ei, np.array([0.2, 0.7, 0.4]), 0, 1),
 }
+
+
+def bounds(problem: Problem, dtype=np.float64) -> tuple[jax.Array, jax.Array]:
+    full = [
+        np.broadcast_to(each, problem.start.shape)
+        for each in (problem.lower, problem.upper)
+    ]
+    return jnp.asarray(full[0], dtype), jnp.asarray(full[1], dtype)
+
+
+def scipy_minimum(problem: Problem, **options) -> float:
+    """The value at which SciPy's L-BFGS-B ends; not finite counts as very large."""
+    value_and_grad = jax.jit(jax.value_and_grad(problem.fun))
+
+    def objective(x):
+        value, gradient = map(np.asarray, value_and_grad(x))
+        return np.nan_to_num(value, nan=1e300, posinf=1e300), np.nan_to_num(gradient)
+
+    return scipy.optimize.minimize(
+        objective,
+        problem.start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=scipy.optimize.Bounds(*map(np.asarray, bounds(problem))),
+        options={"maxfun": 2000, "maxiter": 2000} | options,
+    ).fun
+
+
+def projected_gradient(fun, x, lower, upper):
+    return jnp.max(jnp.abs(jnp.clip(x - jax.grad(fun)(x), lower, upper) - x))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_same_optimum_as_scipy(name):
+    problem = PROBLEMS[name]
+    with jax.enable_x64(True):
+        start, (lower, upper) = jnp.asarray(problem.start), bounds(problem)
+
+        @jax.jit
+        def run(start):
+            result = _lbfgs.minimize(
+                problem.fun, start, lower, upper, max_evaluations=2000, ftol=1e-14
+            )
+            norm = projected_gradient(problem.fun, result.x, lower, upper)
+            return result, problem.fun(result.x), norm
+
+        result, value, norm = run(start)
+        theirs = scipy_minimum(problem, gtol=1e-6, ftol=1e-14)
+        assert result.value <= theirs + 1e-6 * max(1, abs(theirs))
+        assert jnp.all((result.x >= lower) & (result.x <= upper))
+        np.testing.assert_allclose(result.value, value, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-6, atol=1e-9)
+        assert jnp.all(result.scale > 0)

@@ -47,6 +47,7 @@ def _with_priors(choice: Callable) -> Callable[[Any], Any]:
 CONTENDERS: dict[str, Callable[[Any], Any]] = {
     "bojax": strategies.BayesOpt,
     "bojax-optuna-priors": _with_priors(priors.optuna),
+    "bojax-short-priors": _with_priors(priors.short),
     "bojax-vizier-priors": _with_priors(priors.vizier),
     "bojax-botorch-priors": _with_priors(priors.botorch),
     "bojax-plain-outcome": lambda space: strategies.BayesOpt(space, outcome=unchanged),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bojax.space.conditions import Box
+from bojax.space.conditions import Box, interval
 from bojax.space.parameters import Float, Parameter
 
 
@@ -120,7 +120,9 @@ class Codec:
         for child in self._columns:
             for parent, allowed in child.parameter.when:
                 for j, (name, own) in enumerate(self._columns):
-                    if name == parent and isinstance(own, Float) and own.step is None:
+                    if name != parent or not isinstance(own, Float):
+                        continue
+                    if own.step is None and interval(own, allowed):
                         inside = [v for v in allowed if own.low <= v <= own.high]
                         ends |= {(j, cast(own.find(v))): float(v) for v in inside}
         self._by_dtype[dtype] = boxes, ends

@@ -118,9 +118,9 @@ def _runs(
             found |= set(levels)
             runs.append(_consecutive(levels.values()))
         else:
-            interval = _interval(candidate, allowed)
-            found |= set(values) if interval else set()
-            runs.append([interval] if interval else [])
+            run = interval(candidate, allowed)
+            found |= set(values) if run else set()
+            runs.append([run] if run else [])
     if found < set(values):
         expected = " or ".join(_allowed_words(candidate) for candidate in candidates)
         raise ValueError(
@@ -139,7 +139,7 @@ def _consecutive(levels: Iterable[int]) -> list[Interval]:
     return runs
 
 
-def _interval(parent: Any, allowed: Any) -> Interval | None:
+def interval(parent: Any, allowed: Any) -> Interval | None:
     """The part of a numeric parent's scale that is allowed, if any."""
     if not isinstance(allowed, tuple):
         if isinstance(parent, Float):

@@ -368,9 +368,8 @@ class Apart(Acquisition):
     [
         numbers(1),
         bojax.Space({"a": bojax.Int(0, 9)}),
-        bojax.Space({"a": bojax.Int(0, 99)}),
     ],
-    ids=["numbers", "levels", "many levels"],
+    ids=["numbers", "levels"],
 )
 def test_two_points_jointly(space):
     levels = space.levels[0]

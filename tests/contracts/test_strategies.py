@@ -52,7 +52,7 @@ every_space = pytest.mark.parametrize(
     [
         *((name, FINITE) for name in MAKE),
         *((name, OPEN) for name in CHEAP),
-        pytest.param("BayesOpt", OPEN, marks=pytest.mark.slow),
+        pytest.param("BayesOpt", OPEN, marks=pytest.mark.long),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -190,7 +190,9 @@ def test_a_run_follows_the_precision_in_which_it_is_made(name, space, made):
     assert np.all(np.isfinite(single.x))
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [*CHEAP, pytest.param("BayesOpt", marks=pytest.mark.long)]
+)
 def test_compiled_is_as_written(name, made):
     strategy = made[name, FINITE]
     state = strategy.init(jax.random.key(0), CAPACITY)
@@ -382,14 +384,13 @@ def test_a_full_table_is_flagged_and_a_grown_one_goes_on(name, made):
 
 def test_bayesian_optimization_grows_too(made):
     strategy = made["BayesOpt", FINITE]
-    state = strategy.init(jax.random.key(0), 4)
-    for _ in range(2):
-        points, state = Sobol.ask(strategy.initial, state)
-        state = strategy.tell(state, points, measure(points.x))
+    state = strategy.init(jax.random.key(0), 3)
+    points, state = strategy.reserve(state, jnp.asarray(FINITE.enumerate(9)[:3]))
+    state = strategy.tell(state, points, measure(points.x))
+    assert bool(strategy.reserve(state, points.x[:1])[1].overflow)
     grown = strategy.grow(state, CAPACITY)
-    assert grown.trials.capacity == CAPACITY
-    x, after = play(strategy, grown, 3)
-    assert distinct(np.concatenate([state.trials.x[:2], x])) == 5
+    x, after = play(strategy, grown, 6)
+    assert distinct(np.concatenate([points.x, x])) == 9
     assert not bool(after.overflow)
 
 

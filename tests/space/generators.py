@@ -4,6 +4,7 @@ import contextlib
 import random
 
 import numpy as np
+from hypothesis import reject
 from hypothesis import strategies as st
 
 import bojax.space as bs
@@ -91,13 +92,21 @@ def _space(draw, max_names, kinds):
             continue
         parent = draw(st.sampled_from(singles))
         allowed, others = _condition(draw, parameters[parent][0])
-        when = {parent: allowed}
-        specs = [make(draw, when)]
+        also = draw(st.sampled_from(singles))
+        more = {also: _condition(draw, parameters[also][0])[0]}
+        more = more if also != parent and draw(st.booleans()) else {}
+        specs = [make(draw, more | {parent: allowed})]
         if others is not None and draw(st.booleans()):
             specs.append(draw(st.sampled_from(kinds))(draw, {parent: others}))
         parameters[name] = specs
     order = draw(st.permutations(list(parameters)))
-    return bs.Space({name: parameters[name] for name in order})
+    try:
+        return bs.Space({name: parameters[name] for name in order})
+    except ValueError as error:
+        # Two parents may exclude each other: that is refused, and rightly so.
+        if "can be met together" not in str(error):
+            raise
+        return reject()
 
 
 def points(d: int):

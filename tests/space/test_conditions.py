@@ -134,6 +134,28 @@ def test_conditions_of_ancestors_make_specifications_disjoint():
     }
 
 
+def test_specifications_of_a_parent_may_be_of_several_kinds():
+    space = Space(
+        {
+            "a": Categorical("number", "word"),
+            "p": [
+                Float(0, 1, when={"a": "number"}),
+                Categorical("x", None, when={"a": "word"}),
+            ],
+            "c": Int(0, 1, when={"p": "x"}),
+            "d": Int(0, 1, when={"p": None}),
+            "e": Int(0, 1, when={"p": (0.5, 2)}),
+        }
+    )
+    for config in (
+        {"a": "word", "p": "x", "c": 1},
+        {"a": "word", "p": None, "d": 1},
+        {"a": "number", "p": 0.25},
+        {"a": "number", "p": 0.5, "e": 0},
+    ):
+        assert space.decode(space.encode(config)) == config
+
+
 def test_several_ways_to_exist():
     space = Space(
         {

@@ -1,6 +1,7 @@
 """Single parameters: their scales, their values, and what they refuse."""
 
 import dataclasses
+import functools
 import math
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from bojax.space import Categorical, Float, Int, Ordinal, Space
 
 
+@functools.cache
 def single(parameter):
     return Space({"p": parameter})
 

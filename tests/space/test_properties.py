@@ -15,7 +15,7 @@ import bojax.space as bs
 from tests.space.generators import spaces, spaces_and_points
 
 # Few, because each example compiles its own space; the NumPy path is cheap.
-compiled = settings(max_examples=6)
+compiled = settings(max_examples=5)
 
 
 @given(spaces_and_points())
@@ -129,9 +129,9 @@ def test_compiled_equals_eager_equals_numpy(space):
                 exist, np.stack([space.active(row) for row in x])
             )
             np.testing.assert_array_equal(project(points)[0], points)
-            for row, expected in zip(x[:2], points, strict=False):
-                eager = space.project(jnp.asarray(row))
-                np.testing.assert_allclose(eager, expected, rtol=0, atol=rounding)
+            if x64:
+                eager = space.project(jnp.asarray(x[0]))
+                np.testing.assert_allclose(eager, points[0], rtol=0, atol=rounding)
 
 
 @compiled

@@ -272,15 +272,17 @@ def test_violations_are_the_constraints_values(x64):
         {"a": Float(0, 10), "b": Float(0, 1)},
         constraints=[exact, low_b],
     )
+    violations = jax.jit(space.violations)
+    gradient = jax.jit(jax.jacobian(space.violations))
     x = jnp.array([0.7, 0.5])
-    np.testing.assert_allclose(space.violations(x), [-0.5, 0.125], rtol=1e-5)
-    assert space.violations(x).dtype == x.dtype
-    assert not space.feasible(x)
+    np.testing.assert_allclose(violations(x), [-0.5, 0.125], rtol=1e-5)
+    assert violations(x).dtype == x.dtype
+    assert not jax.jit(space.feasible)(x)
+    x = jnp.array([0.9, 0.5])
+    np.testing.assert_allclose(gradient(x), [[10.0, 0.0], [0.0, 1.0]], rtol=1e-6)
     free = Space({"a": Float(0, 1)})
     assert free.violations(x[:1]).shape == (0,)
     assert free.feasible(x[:1])
-    gradient = jax.jacobian(space.violations)(jnp.array([0.9, 0.5]))
-    np.testing.assert_allclose(gradient, [[10.0, 0.0], [0.0, 1.0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

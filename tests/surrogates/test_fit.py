@@ -12,11 +12,16 @@ import bojax
 from bojax.data import Dataset
 from bojax.surrogates import GP, kernels, priors
 from bojax.surrogates.fit import maximum_a_posteriori
+from bojax.surrogates.likelihood import standardization, standardized
 
 N, ROWS, D = 30, 32, 3
 SPACE = bojax.Space({name: bojax.Float(0.0, 1.0) for name in "abc"})
 CHOICES = {f.__name__: f for f in (priors.optuna, priors.botorch, priors.vizier)}
 CHOICES["short"] = priors.short
+
+
+def model(choice="optuna"):
+    return GP(SPACE, priors=CHOICES[choice](D))
 
 
 def datasets():
@@ -38,7 +43,14 @@ def datasets():
     }
 
 
-report = eqx.filter_jit(maximum_a_posteriori)
+@eqx.filter_jit
+def report(gp, data, key, num_starts):
+    """The fit of so many starts, and how it went."""
+    data = standardized(data, *standardization(data))
+    parameters, found = maximum_a_posteriori(
+        gp.parameters, gp.priors, data, key, num_starts
+    )
+    return gp.replace(parameters), found
 
 
 def log_prior(parameters, published):
@@ -49,9 +61,7 @@ def log_prior(parameters, published):
 
 
 def log_likelihood(parameters, data):
-    return eqx.tree_at(lambda gp: gp.parameters, GP(SPACE), parameters).log_likelihood(
-        data
-    )
+    return GP(SPACE).replace(parameters).log_likelihood(data)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +126,8 @@ def fits():
     with jax.enable_x64(True):
         data, key = datasets(), jax.random.key(0)
         return {
-            (choice, name): GP(SPACE, priors=published(D)).fit(data[name], key)
-            for choice, published in CHOICES.items()
+            (choice, name): model(choice).fit(data[name], key)
+            for choice in CHOICES
             for name in data
         }
 
@@ -151,7 +161,7 @@ def test_reaches_what_scipy_reaches_from_eight_starts(choice, compiled, fits, sc
 def test_eight_starts_reach_what_scipy_reaches_from_eight_starts(compiled, scipys):
     """Where a likelihood has several maxima."""
     with jax.enable_x64(True):
-        gp, data = GP(SPACE, priors=priors.vizier(D)), datasets()["pure noise"]
+        gp, data = model("vizier"), datasets()["pure noise"]
         fitted, _ = report(gp, data, jax.random.key(0), jnp.asarray(8))
         reached = density(compiled, "vizier", fitted, data)
     assert reached > scipys["vizier", "pure noise"] - 1e-3
@@ -188,7 +198,7 @@ def test_a_warm_start_takes_few_evaluations(compiled, fits):
             gp = fits["optuna", name]
             key, one = jax.random.key(1), jnp.asarray(1)
             again, warm = report(gp, data, key, one)
-            _, cold = report(GP(SPACE), data, key, one)
+            _, cold = report(model(), data, key, one)
             assert int(warm.num_evaluations) <= 5, name
             assert int(cold.num_evaluations) > int(warm.num_evaluations)
             reached = density(compiled, "optuna", again, data)
@@ -199,7 +209,7 @@ def test_a_warm_start_takes_few_evaluations(compiled, fits):
 def test_more_starts_are_never_worse_and_count_every_evaluation(fits):
     with jax.enable_x64(True):
         data, key = datasets()["a valley"], jax.random.key(0)
-        reports = [report(GP(SPACE), data, key, jnp.asarray(k))[1] for k in (1, 2, 6)]
+        reports = [report(model(), data, key, jnp.asarray(k))[1] for k in (1, 2, 6)]
         densities = [float(r.log_density) for r in reports]
         assert densities == sorted(densities)
         counts = [int(r.num_evaluations) for r in reports]
@@ -209,8 +219,8 @@ def test_more_starts_are_never_worse_and_count_every_evaluation(fits):
 def test_a_fit_afresh_leaves_a_bad_start_behind(compiled, fits):
     with jax.enable_x64(True):
         data = datasets()["smooth"]
-        far = jax.tree.map(lambda leaf: leaf + 4.0, GP(SPACE).parameters)
-        gp = eqx.tree_at(lambda gp: gp.parameters, GP(SPACE), far)
+        gp = model()
+        gp = gp.replace(jax.tree.map(lambda leaf: leaf + 4.0, gp.parameters))
         reached = density(compiled, "optuna", gp.fit(data, jax.random.key(0)), data)
         best = density(compiled, "optuna", fits["optuna", "smooth"], data)
         assert reached > best - 1e-2
@@ -231,7 +241,7 @@ def test_single_precision_comes_near(compiled, fits):
     """A likelihood known to 1e-3 leaves its maximum to the root of that, about."""
     single = {}
     for name, data in datasets().items():
-        gp = GP(SPACE).fit(data, jax.random.key(0))
+        gp = model().fit(data, jax.random.key(0))
         assert gp.parameters.log_noise.dtype == jnp.float32
         single[name] = jax.tree.map(np.asarray, gp.parameters)
     with jax.enable_x64(True):
@@ -239,7 +249,7 @@ def test_single_precision_comes_near(compiled, fits):
             parameters = jax.tree.map(
                 lambda leaf: jnp.asarray(leaf, float), single[name]
             )
-            gp = eqx.tree_at(lambda gp: gp.parameters, GP(SPACE), parameters)
+            gp = model().replace(parameters)
             reached = density(compiled, "optuna", gp, data)
             best = density(compiled, "optuna", fits["optuna", name], data)
             assert reached > best - 0.1, name
