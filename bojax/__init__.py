@@ -1,6 +1,11 @@
 """Bayesian optimization in JAX."""
 
+import importlib as _importlib
+from typing import Any as _Any
+
+from bojax import acquisitions as acquisitions
 from bojax import strategies as strategies
+from bojax import surrogates as surrogates
 from bojax.data import Dataset as Dataset
 from bojax.data import Decision as Decision
 from bojax.data import Outcome as Outcome
@@ -18,3 +23,12 @@ from bojax.tuning import Trial as Trial
 from bojax.tuning import maximize as maximize
 from bojax.tuning import minimize as minimize
 from bojax.tuning import simulate as simulate
+
+_ROOMS = ("plots", "problems")
+
+
+def __getattr__(name: str) -> _Any:
+    """Rooms that are not needed to tune anything are imported at their first use."""
+    if name in _ROOMS:
+        return _importlib.import_module(f"bojax.{name}")
+    raise AttributeError(f"module 'bojax' has no attribute {name!r}")

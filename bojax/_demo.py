@@ -266,8 +266,9 @@ def draw(result: Result, out: pathlib.Path) -> list[pathlib.Path]:
     history.set(yscale="log", ylabel="validation error")
 
     with jax.enable_x64(True):  # covariances want double precision
-        x = jnp.stack([SPACE.encode(config) for config in result.x_iters])
-        error = jnp.asarray(result.func_vals)
+        done = [trial for trial in result.trials if trial.state == "done"]
+        x = jnp.stack([SPACE.encode(trial.config) for trial in done])
+        error = jnp.asarray([trial.value for trial in done])
         y = log_error(error, jnp.isfinite(error))
         data = bojax.Dataset.of(x, y)
         surrogate = bojax.surrogates.GP(SPACE).fit(data, jax.random.key(0))

@@ -135,8 +135,8 @@ def minimize(
         accept = finite & (enough | level | first)
         failed = ~accept & ((-slope <= rounding) | (state.length < 1e-12))
 
-        # Shorter, to the minimum of the cubic through both values and slopes; or longer,
-        # where the slope has not risen and the metric learns nothing from the step.
+        # Shorter, to the minimum of the cubic through both values and slopes; or
+        # longer, where the slope has not risen: no curvature for the metric to learn.
         bend = slope + new_slope + 3 * fall
         root = jnp.sqrt(jnp.maximum(bend**2 - slope * new_slope, 0))
         cubic = 1 - (new_slope + root - bend) / (new_slope - slope + 2 * root)

@@ -11,17 +11,17 @@ _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def bucket(n: int) -> int:
-    """The padded size for `n` rows: 32, 64, 128, then steps of about 1.5.
+    """The padded size for `n` rows: 64, 128, then steps of about 1.5.
 
     Every size is one compilation, and padding is wasted work: cubic work, hence the
     finer steps where it tells.
 
     Example:
-        >>> [bucket(n) for n in (1, 33, 129, 200, 500)]
-        [32, 64, 192, 256, 512]
+        >>> [bucket(n) for n in (1, 65, 129, 200, 500)]
+        [64, 128, 192, 256, 512]
     """
     if n <= 128:
-        return max(32, 2 ** math.ceil(math.log2(max(n, 1))))
+        return 64 if n <= 64 else 128
     power = 2 ** math.floor(math.log2(n))
     return next(size for size in (power, 3 * power // 2, 2 * power) if n <= size)
 

@@ -151,7 +151,10 @@ def _compiler_options() -> dict[str, bool | int] | None:
     What runs afterwards is as fast, for the time goes to BLAS. XLA's options come and
     go; where one of these is unknown there are none.
     """
-    options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+    options = {
+        "xla_cpu_use_fusion_emitters": False,
+        "xla_backend_optimization_level": 1,
+    }
     try:
         jax.jit(jnp.negative, compiler_options=options).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
@@ -182,7 +185,7 @@ def _widen(leaf: Any) -> Any:
     # call, with one of these in place of another array, would be compiled again.
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         with jax.default_device(_cpu()):
-            data = np.asarray(jax.random.key_data(leaf))
+            data = jnp.asarray(np.asarray(jax.random.key_data(leaf)))
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
     leaf = np.asarray(leaf)
     # bfloat16 and its like are of no kind that NumPy knows: hence JAX's subtypes.

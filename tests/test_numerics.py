@@ -14,8 +14,8 @@ def test_buckets_hold_what_they_are_for_and_waste_less_than_half():
     sizes = [bucket(n) for n in range(1, 3000)]
     assert all(size >= n for n, size in enumerate(sizes, 1))
     assert sizes == sorted(sizes)
-    assert all(size < 2 * n for n, size in enumerate(sizes, 1) if n > 32)
-    assert len(set(sizes[:200])) <= 5
+    assert all(size < 2 * n for n, size in enumerate(sizes, 1) if n > 64)
+    assert len(set(sizes[:200])) <= 4
 
 
 def _sweep():

@@ -44,14 +44,23 @@ def _with_priors(choice: Callable) -> Callable[[Any], Any]:
     )
 
 
-CONTENDERS: dict[str, Callable[[Any], Any]] = {
-    "bojax": strategies.BayesOpt,
-    "bojax-optuna-priors": _with_priors(priors.optuna),
+VARIANTS: dict[str, Callable[[Any], Any]] = {
     "bojax-short-priors": _with_priors(priors.short),
+    "bojax-optuna-priors": _with_priors(priors.optuna),
     "bojax-vizier-priors": _with_priors(priors.vizier),
     "bojax-botorch-priors": _with_priors(priors.botorch),
-    "bojax-plain-outcome": lambda space: strategies.BayesOpt(space, outcome=unchanged),
+    "bojax-plain-outcome": lambda space: strategies.BayesOpt(
+        space,
+        surrogates.GP(space, priors=priors.optuna(space.num_columns)),
+        outcome=unchanged,
+    ),
+}
+"""What the defaults were chosen among."""
+
+CONTENDERS: dict[str, Callable[[Any], Any]] = {
+    "bojax": strategies.BayesOpt,
     "bojax-random": strategies.Random,
     "bojax-sobol": strategies.Sobol,
+    **VARIANTS,
 }
 """Name: space -> strategy. Runs are kept by name: a variant needs its own."""

@@ -93,7 +93,7 @@ class LogEI(Acquisition):
     """
 
     posterior: Posterior
-    best_y: Float[Array, ""] | float
+    best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Log expected improvement at the only row of `x`."""
@@ -109,7 +109,7 @@ class EI(Acquisition):
     """
 
     posterior: Posterior
-    best_y: Float[Array, ""] | float
+    best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Expected improvement at the only row of `x`."""
@@ -125,7 +125,7 @@ class PI(Acquisition):
     """
 
     posterior: Posterior
-    best_y: Float[Array, ""] | float
+    best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Probability of improvement at the only row of `x`."""
@@ -141,7 +141,7 @@ class UCB(Acquisition):
     """
 
     posterior: Posterior
-    beta: Float[Array, ""] | float = 2.0
+    beta: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=2.0)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Upper confidence bound at the only row of `x`."""

@@ -125,6 +125,7 @@ class GP(Surrogate):
         data = standardized(data, *standardization(data))
         return log_likelihood(_cast(self.parameters, data.y), data)
 
+    @eqx.filter_jit
     def condition(
         self, data: Dataset, pending: Bool[Array, " n"] | None = None
     ) -> "GPPosterior":

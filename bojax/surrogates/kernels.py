@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bojax.space import Space
 
@@ -57,6 +57,13 @@ def _squared_distances(
 ) -> Float[Array, "n m"]:
     squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(z * z, axis=1)[None, :]
     return jnp.maximum(squares - 2 * x @ z.T, 0)
+
+
+def _differ(
+    x: Float[Array, "*batch"], z: Float[Array, "*batch"]
+) -> Bool[Array, "*batch"]:
+    """Whether two categories differ, be it that they come in different precisions."""
+    return jnp.abs(x - z) > 1e-6
 
 
 def _root(squares: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
@@ -249,7 +256,9 @@ class Hamming(Kernel):
         self, x: Float[Array, " d"], z: Float[Array, " d"]
     ) -> Float[Array, ""]:
         """Correlation of two points."""
-        return jnp.exp(-jnp.sum(jnp.where(x == z, 0, jnp.exp(-self.log_lengthscale))))
+        return jnp.exp(
+            -jnp.sum(jnp.where(_differ(x, z), jnp.exp(-self.log_lengthscale), 0))
+        )
 
 
 class Sum(Kernel):
@@ -365,7 +374,7 @@ class Mixed(Kernel):
     ) -> Float[Array, ""]:
         """Correlation of two points."""
         space = self.space
-        distance = jnp.where(space.is_categorical, (x != z).astype(x.dtype), x - z)
+        distance = jnp.where(space.is_categorical, _differ(x, z).astype(x.dtype), x - z)
         squares = (distance * jnp.exp(-self.log_lengthscale)) ** 2
         if not self.is_conditional:
             return matern52(jnp.sum(squares))
@@ -388,7 +397,7 @@ def _mixed_gram(
     def squares_of(j):
         left, right = x[:, j, None], z[None, :, j]
         if space.is_categorical[j]:
-            return (left != right) * weights[j] ** 2
+            return _differ(left, right) * weights[j] ** 2
         return ((left - right) * weights[j]) ** 2
 
     always = ~space.is_conditional

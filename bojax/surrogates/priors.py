@@ -89,26 +89,6 @@ class InverseSquare(Prior):
         return -self.strength * (jnp.exp(-2 * leaf) + jnp.exp(2 * leaf))
 
 
-class Fixed(Prior):
-    """A hyperparameter that stays where it is."""
-
-    initial: float = eqx.field(static=True)
-
-    @property
-    def lower(self) -> float:
-        """The value itself."""
-        return self.initial
-
-    @property
-    def upper(self) -> float:
-        """The value itself."""
-        return self.initial
-
-    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Zero."""
-        return jnp.zeros_like(leaf)
-
-
 Priors = Mapping[str, Prior]
 """A prior for each name of a leaf."""
 
@@ -164,7 +144,9 @@ def botorch(num_columns: int) -> Priors:
             lower=math.log(0.025),
             upper=_LENGTHSCALE["upper"],
         ),
-        "log_variance": Fixed(initial=0.0),
+        "log_variance": Normal(
+            mean=0.0, deviation=1.0, initial=0.0, lower=0.0, upper=0.0
+        ),
         "log_noise": LogNormal(
             mean=-4.0,
             deviation=1.0,

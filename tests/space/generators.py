@@ -55,12 +55,12 @@ _KINDS = (_float, _int, _choice(bs.Ordinal), _choice(bs.Categorical))
 def _condition(draw, parent):
     """What is allowed of a parent, and the same for a sibling that excludes it."""
     if isinstance(parent, bs.Float):
-        ends = sorted(
-            parent.read(parent.scale.where(draw(st.floats(0, 1)))) for _ in range(2)
-        )
-        if ends[0] >= ends[1]:
+        positions = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+        low, high = (parent.read(parent.scale.where(u)) for u in positions)
+        # Closer ends may share their position, and would overlap there.
+        if low >= high or positions[1] - positions[0] < 1e-6:
             return (parent.low, parent.high), None
-        return (parent.low, ends[0]), (ends[1], parent.high)
+        return (parent.low, low), (high, parent.high)
     if isinstance(parent, bs.Int):
         level = draw(st.integers(0, parent.num_levels - 2))
         middle, after = parent.read(level), parent.read(level + 1)

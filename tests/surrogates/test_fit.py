@@ -287,7 +287,10 @@ def test_fits_everything_there_is_to_fit():
 
 def test_a_hyperparameter_without_prior_is_an_error():
     kernel = kernels.Periodic(jnp.zeros(D), jnp.zeros(D))
-    few = {name: priors.Fixed(0.0) for name in ("log_lengthscale", "log_noise", "bias")}
+    few = {
+        name: priors.Normal(0.0, 1.0, 0.0)
+        for name in ("log_lengthscale", "log_noise", "bias")
+    }
     gp = GP(SPACE, kernel=kernel, priors=few)
     with pytest.raises(ValueError, match=r"prior for the hyperparameter 'log_period'"):
         gp.fit(datasets()["smooth"], jax.random.key(0))

@@ -45,7 +45,6 @@ def assert_equal_up_to_a_constant(ours, theirs):
             priors.InverseSquare(0.1, 0.0, -9.0, 9.0),
             -0.1 * (V**-2 + V**2),
         ),
-        (priors.Fixed(0.7), np.zeros_like(V)),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -121,6 +120,6 @@ def test_initial_puts_every_leaf_where_its_prior_starts():
 
 def test_a_hyperparameter_without_prior_is_an_error_that_names_it():
     kernel = kernels.Periodic(jnp.zeros(2), jnp.zeros(2))
-    given = {"log_lengthscale": priors.Fixed(0.0)}
+    given = {"log_lengthscale": priors.Normal(0.0, 1.0, 0.0)}
     with pytest.raises(ValueError, match=r"'log_period', got priors for log_length"):
         priors.by_leaf(kernel, given)
