@@ -16,8 +16,10 @@ from tests.space.generators import spaces, spaces_and_points
 
 # Few, because each example compiles its own space; the NumPy path is cheap.
 compiled = settings(max_examples=5)
+cheap = settings(max_examples=60)
 
 
+@cheap
 @given(spaces_and_points())
 def test_encode_inverts_decode(given):
     space, x = given
@@ -34,6 +36,7 @@ def test_encode_inverts_decode(given):
             assert type(again[name]) is type(value)
 
 
+@cheap
 @given(spaces_and_points())
 def test_decode_projects_and_stays_in_bounds(given):
     space, x = given
@@ -53,6 +56,7 @@ def test_decode_projects_and_stays_in_bounds(given):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@cheap
 @given(given=spaces_and_points())
 def test_project_is_idempotent_and_keeps_the_dtype(dtype, given):
     space, x = given
@@ -66,6 +70,7 @@ def test_project_is_idempotent_and_keeps_the_dtype(dtype, given):
     assert np.all(space.active(once)[always])
 
 
+@cheap
 @given(spaces_and_points())
 def test_levels_are_where_project_goes(given):
     space, x = given
@@ -81,6 +86,7 @@ def test_levels_are_where_project_goes(given):
             assert abs(projected[j] - expected) < 1e-12
 
 
+@cheap
 @given(spaces())
 def test_values_survive(space):
     again = bs.Space.from_json(space.to_json())
@@ -94,7 +100,7 @@ def test_values_survive(space):
     assert eval(repr(space), {name: getattr(bs, name) for name in names}) == space
 
 
-@settings(max_examples=40)
+@cheap
 @given(spaces(max_names=4, discrete=True))
 def test_size_counts_what_enumerate_lists(space):
     limit = 20_000
