@@ -10,6 +10,7 @@ References:
     (2005), section 3: the slope decides where rounding hides the fall of the value.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -124,10 +125,11 @@ def minimize(
 
     def advance(state):
         value, gradient = value_and_grad(state.trial, *args)
+        value, gradient = value.astype(dtype), gradient.astype(dtype)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         first = state.evaluations == 0
         step, change = state.trial - state.x, gradient - state.gradient
-        slope, new_slope = state.gradient @ step, gradient @ step
+        slope, new_slope = _dot(state.gradient, step), _dot(gradient, step)
         fall = state.value - value
         rounding = 8 * eps * jnp.abs(state.value)
         enough = fall >= -1e-4 * slope
@@ -145,11 +147,11 @@ def minimize(
         length = state.length * jnp.where(accept, 4, shrink)
         length = jnp.where((accept & (curved | first)) | failed, 1, length)
 
-        memory_ = state.pairs.reshape(2, memory, -1)
+        memory_ = state.pairs.reshape(2, memory, start.size)
         newest = jnp.stack([step / scale, change * scale])[:, None]
         pushed = jnp.concatenate([memory_[:, 1:], newest], 1)
         pairs = jnp.where(accept & curved & ~first, pushed, memory_)
-        pairs = jnp.where(failed, 0, pairs).reshape(2 * memory, -1)
+        pairs = jnp.where(failed, 0, pairs).reshape(state.pairs.shape)
 
         stalled = accept & (fall <= ftol * jnp.maximum(jnp.abs(value), 1))
         x = jnp.where(accept, state.trial, state.x)
@@ -173,8 +175,8 @@ def minimize(
         # Applied to the free entries, the metric may still push one of them outwards.
         outward = (below & (direction < 0)) | (above & (direction > 0))
         direction = jnp.where(outward, 0, direction)
-        squared = g @ g
-        steepest = ~(direction @ g < -eps * squared) | ~jnp.any(pairs[-1])
+        squared = _dot(g, g)
+        steepest = ~(_dot(direction, g) < -eps * squared) | ~jnp.any(pairs[-1])
         plain = -g * jnp.minimum(1, 1 / jnp.sqrt(squared))
         return scale * jnp.where(steepest, plain, direction), steepest
 
@@ -194,22 +196,29 @@ def minimize(
         status=jnp.asarray(_RUNNING, jnp.int32),
     )
     state = jax.lax.while_loop(running, advance, state)
+    norm = gradient_norm(state.x, state.gradient)
     columns = jax.vmap(lambda unit: _metric(state.pairs, unit))
     diagonal = jnp.diagonal(columns(jnp.eye(start.size, dtype=dtype)))
     return Result(
         state.x,
         state.value,
-        gradient_norm(state.x, state.gradient),
+        jnp.where(jnp.isfinite(state.value), norm, jnp.inf),
         state.evaluations,
         jnp.where(state.status == _RUNNING, BUDGET, state.status),
         scale * jnp.sqrt(diagonal),
     )
 
 
+def _dot(a, b):
+    return jnp.sum(a * b)
+
+
 def _metric(pairs, g):
     """The inverse metric times g, gamma g where there are no pairs."""
     m = pairs.shape[0] // 2
-    gram, inner = pairs @ pairs.T, pairs @ g
+    # Accelerators round the factors of a product to ten bits unless told otherwise.
+    dot = functools.partial(jnp.dot, precision=jax.lax.Precision.HIGHEST)
+    gram, inner = dot(pairs, pairs.T), dot(pairs, g)
     s_y, y_y = gram[:m, m:], gram[m:, m:]
     curvature, squares = jnp.diagonal(s_y), jnp.diagonal(gram)
     # In the free entries alone a pair may have lost its curvature.
@@ -223,5 +232,5 @@ def _metric(pairs, g):
     middle = jnp.where(both, gamma * y_y, 0) + jnp.diag(jnp.where(valid, curvature, 0))
     solve = jax.scipy.linalg.solve_triangular
     u = solve(upper, jnp.where(valid, inner[:m], 0))
-    v = solve(upper, middle @ u - jnp.where(valid, gamma * inner[m:], 0), trans=1)
-    return gamma * g + jnp.concatenate([v, -gamma * u]) @ pairs
+    v = solve(upper, dot(middle, u) - jnp.where(valid, gamma * inner[m:], 0), trans=1)
+    return gamma * g + dot(jnp.concatenate([v, -gamma * u]), pairs)

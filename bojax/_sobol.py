@@ -56,7 +56,9 @@ def sobol(
     directions = _directions(num_columns)
     index = jnp.asarray(index)
     place = np.arange(_BITS, dtype=np.uint32)
-    bits = jax.random.bits(key, (num_columns, _BITS + 1), "uint32")
+    # One axis, for draws of two take five times as long to compile.
+    bits = jax.random.bits(key, (num_columns * (_BITS + 1),), "uint32")
+    bits = bits.reshape(num_columns, _BITS + 1)
     # Each digit becomes a random sum, modulo 2, of itself and those above it.
     below = np.tri(_BITS, k=-1, dtype=np.float32)
     scramble = np.eye(_BITS, dtype=np.float32) + below * (

@@ -1,7 +1,8 @@
 """CPU seconds until the first proposal of a fresh process: `python -m` this.
 
 In three processes: without a compilation cache, with an empty one, with the one that
-the second has filled. The ask is of the default BayesOpt on Hartmann-6 after 12 points.
+the second has filled. The ask is that of a Study with the default BayesOpt on
+Hartmann-6 after 12 observations.
 """
 
 import json
@@ -21,21 +22,16 @@ times["import jax"] = time.process_time()
 import bojax
 times["import bojax"] = time.process_time()
 import numpy as np
-from bojax import problems, strategies
-from bojax._numerics import bucket
-space = problems.get("hartmann6").space
-x = np.random.default_rng(0).random((12, 6))
-with jax.enable_x64(True):
-    strategy = strategies.BayesOpt(space)
-    state = strategy.init(jax.random.key(0), capacity=bucket(13))
-    state = strategy.observe(state, jax.numpy.asarray(x), jax.numpy.asarray(x.sum(1)))
-    times["observe"] = time.process_time()
-    points, state = strategy.ask(state)
-    np.asarray(points.x)
-    times["first ask"] = time.process_time()
-    points, state = strategy.ask(strategy.tell(state, points, jax.numpy.ones(1)))
-    np.asarray(points.x)
-    times["tell and second ask"] = time.process_time()
+from bojax import problems
+study = bojax.Study(problems.get("hartmann6").space, key=0)
+for x in np.random.default_rng(0).random((12, 6)):
+    study.observe(study.space.decode(x), float(x.sum()))
+times["observe"] = time.process_time()
+trial = study.ask()
+times["first ask"] = time.process_time()
+study.tell(trial, 1.0)
+study.ask()
+times["tell and second ask"] = time.process_time()
 print(json.dumps(times))
 """
 
