@@ -59,9 +59,7 @@ def _squared_distances(
     return jnp.maximum(squares - 2 * x @ z.T, 0)
 
 
-def _differ(
-    x: Float[Array, "*batch"], z: Float[Array, "*batch"]
-) -> Bool[Array, "*batch"]:
+def _differ(x: Float[Array, "..."], z: Float[Array, "..."]) -> Bool[Array, "..."]:
     """Whether two categories differ, be it that they come in different precisions."""
     return jnp.abs(x - z) > 1e-6
 
