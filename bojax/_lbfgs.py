@@ -41,8 +41,6 @@ class Result(eqx.Module):
         gradient_norm: largest entry of the projected gradient, clip(x - g) - x.
         num_evaluations: of the objective and its gradient.
         status: why it stopped; `STATUS` has the words.
-        scale: how far each entry matters, the root of the metric's diagonal; as `scale`
-            of a similar problem it spares some of the evaluations that learned it.
     """
 
     x: Float[Array, " p"]
@@ -50,7 +48,6 @@ class Result(eqx.Module):
     gradient_norm: Float[Array, ""]
     num_evaluations: Int[Array, ""]
     status: Int[Array, ""]
-    scale: Float[Array, " p"]
 
 
 class _State(eqx.Module):
@@ -75,7 +72,6 @@ def minimize(
     gtol: float | Float[Array, ""] | None = None,
     ftol: float | Float[Array, ""] | None = None,
     memory: int = 10,
-    scale: Any = 1.0,
     has_gradient: bool = False,
 ) -> Result:
     """Local minimum of `fun(x, *args)` over lower <= x <= upper.
@@ -97,8 +93,6 @@ def minimize(
         ftol: stop when a step lowers the value by at most this times max(|value|, 1);
             by default 1e-10, in single precision 5e-7.
         memory: how many steps the metric is made of.
-        scale: a positive number or one for each entry, the distance over which the
-            gradient is expected to change by about its inverse: an earlier result's.
         has_gradient: whether `fun` returns the pair of value and gradient.
 
     Example:
@@ -111,13 +105,10 @@ def minimize(
     double = eps < 1e-10
     gtol = jnp.asarray((1e-6 if double else 1e-4) if gtol is None else gtol, dtype)
     ftol = jnp.asarray((1e-10 if double else 5e-7) if ftol is None else ftol, dtype)
-    lower, upper, scale = (
-        jnp.broadcast_to(jnp.asarray(each, dtype), x0.shape)
-        for each in (lower, upper, scale)
+    lower, upper = (
+        jnp.broadcast_to(jnp.asarray(each, dtype), x0.shape) for each in (lower, upper)
     )
-    x0, lower, upper, scale, args = jax.lax.stop_gradient(
-        (x0, lower, upper, scale, args)
-    )
+    x0, lower, upper, args = jax.lax.stop_gradient((x0, lower, upper, args))
     value_and_grad = fun if has_gradient else jax.value_and_grad(fun)
 
     def gradient_norm(x, gradient):
@@ -142,15 +133,15 @@ def minimize(
         bend = slope + new_slope + 3 * fall
         root = jnp.sqrt(jnp.maximum(bend**2 - slope * new_slope, 0))
         cubic = 1 - (new_slope + root - bend) / (new_slope - slope + 2 * root)
-        shrink = jnp.where(finite, jnp.clip(cubic, 0.1, 0.9), 0.25)
+        shrink = jnp.where(cubic > 0.1, jnp.minimum(cubic, 0.9), 0.1)  # 0.1 if NaN
         curved = new_slope > slope
         length = state.length * jnp.where(accept, 4, shrink)
         length = jnp.where((accept & (curved | first)) | failed, 1, length)
 
-        memory_ = state.pairs.reshape(2, memory, start.size)
-        newest = jnp.stack([step / scale, change * scale])[:, None]
-        pushed = jnp.concatenate([memory_[:, 1:], newest], 1)
-        pairs = jnp.where(accept & curved & ~first, pushed, memory_)
+        pairs = state.pairs.reshape(2, memory, start.size)
+        newest = jnp.stack([step, change])[:, None]
+        pushed = jnp.concatenate([pairs[:, 1:], newest], 1)
+        pairs = jnp.where(accept & curved & ~first, pushed, pairs)
         pairs = jnp.where(failed, 0, pairs).reshape(state.pairs.shape)
 
         stalled = accept & (fall <= ftol * jnp.maximum(jnp.abs(value), 1))
@@ -170,42 +161,42 @@ def minimize(
     def descend(x, gradient, pairs):
         below, above = x <= lower, x >= upper
         free = ~((below & (gradient >= 0)) | (above & (gradient <= 0)))
-        pairs, g = jnp.where(free, pairs, 0), jnp.where(free, gradient * scale, 0)
-        direction = -_metric(pairs, g)
+        pairs, g = jnp.where(free, pairs, 0), jnp.where(free, gradient, 0)
+        direction, informed = _metric(pairs, -g)
         # Applied to the free entries, the metric may still push one of them outwards.
         outward = (below & (direction < 0)) | (above & (direction > 0))
         direction = jnp.where(outward, 0, direction)
         squared = _dot(g, g)
-        steepest = ~(_dot(direction, g) < -eps * squared) | ~jnp.any(pairs[-1])
+        steepest = ~(informed & (_dot(direction, g) < -eps * squared))
         plain = -g * jnp.minimum(1, 1 / jnp.sqrt(squared))
-        return scale * jnp.where(steepest, plain, direction), steepest
+        return jnp.where(steepest, plain, direction), steepest
 
     def running(state):
         return (state.status == _RUNNING) & (state.evaluations < max_evaluations)
 
     start = jnp.clip(x0, lower, upper)
+    # All of it depends on the start, so that under `vmap` the loop is batched once.
+    none = 0 * jnp.sum(jnp.isnan(start), dtype=jnp.int32)
+    zero = none.astype(dtype)
     state = _State(
         x=start,
-        value=jnp.asarray(jnp.inf, dtype),
-        gradient=jnp.zeros_like(start),
-        pairs=jnp.zeros((2 * memory, start.size), dtype),
+        value=zero + jnp.inf,
+        gradient=jnp.zeros_like(start) + zero,
+        pairs=jnp.zeros((2 * memory, start.size), dtype) + zero,
         trial=start,
-        length=jnp.ones((), dtype),
-        steepest=jnp.asarray(True),
-        evaluations=jnp.zeros((), jnp.int32),
-        status=jnp.asarray(_RUNNING, jnp.int32),
+        length=zero + 1,
+        steepest=none == 0,
+        evaluations=none,
+        status=none + _RUNNING,
     )
     state = jax.lax.while_loop(running, advance, state)
     norm = gradient_norm(state.x, state.gradient)
-    columns = jax.vmap(lambda unit: _metric(state.pairs, unit))
-    diagonal = jnp.diagonal(columns(jnp.eye(start.size, dtype=dtype)))
     return Result(
         state.x,
         state.value,
         jnp.where(jnp.isfinite(state.value), norm, jnp.inf),
         state.evaluations,
         jnp.where(state.status == _RUNNING, BUDGET, state.status),
-        scale * jnp.sqrt(diagonal),
     )
 
 
@@ -214,7 +205,7 @@ def _dot(a, b):
 
 
 def _metric(pairs, g):
-    """The inverse metric times g, gamma g where there are no pairs."""
+    """The inverse metric times g, and whether it differs from the identity."""
     m = pairs.shape[0] // 2
     # Accelerators round the factors of a product to ten bits unless told otherwise.
     dot = functools.partial(jnp.dot, precision=jax.lax.Precision.HIGHEST)
@@ -233,4 +224,4 @@ def _metric(pairs, g):
     solve = jax.scipy.linalg.solve_triangular
     u = solve(upper, jnp.where(valid, inner[:m], 0))
     v = solve(upper, dot(middle, u) - jnp.where(valid, gamma * inner[m:], 0), trans=1)
-    return gamma * g + dot(jnp.concatenate([v, -gamma * u]), pairs)
+    return gamma * g + dot(jnp.concatenate([v, -gamma * u]), pairs), jnp.any(valid)

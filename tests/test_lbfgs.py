@@ -1,5 +1,6 @@
 """The box-constrained optimizer, held to SciPy's L-BFGS-B on twenty-four problems."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -154,7 +155,7 @@ PROBLEMS = {
         FIXED,
         np.where(FIXED == -1, 1.0, FIXED),
     ),
-    "plateau": Problem(plateau, np.zeros(3) + 0.05, 0, 1),
+    "plateau": Problem(plateau, np.full(3, 0.2), 0, 1),
     "at the optimum": Problem(quadratic(4, 10, 0.0), np.zeros(4), -1, 1),
     "helical valley": Problem(helical_valley, np.array([-1.0, 0.01, 0.0])),
     "wood": Problem(wood, np.array([-3.0, -1.0, -3.0, -1.0]), -10, 10),
@@ -169,7 +170,7 @@ PROBLEMS = {
     "marginal likelihood": Problem(
         marginal_likelihood, np.array([0.0, 0, 0, 0, -2]), -6, 6
     ),
-    "log EI": Problem(minus_log_ei, np.array([0.2, 0.7, 0.4]), 0, 1),
+    "log EI": Problem(minus_log_ei, np.array([0.48, 0.55, 0.29]), 0, 1),
 }
 
 
@@ -181,9 +182,8 @@ def bounds(problem: Problem, dtype=np.float64) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(full[0], dtype), jnp.asarray(full[1], dtype)
 
 
-def scipy_minimum(problem: Problem, **options) -> float:
+def scipy_minimum(problem: Problem, value_and_grad: Callable) -> float:
     """The value at which SciPy's L-BFGS-B ends; not finite counts as very large."""
-    value_and_grad = jax.jit(jax.value_and_grad(problem.fun))
 
     def objective(x):
         value, gradient = map(np.asarray, value_and_grad(x))
@@ -195,32 +195,278 @@ def scipy_minimum(problem: Problem, **options) -> float:
         jac=True,
         method="L-BFGS-B",
         bounds=scipy.optimize.Bounds(*map(np.asarray, bounds(problem))),
-        options={"maxfun": 2000, "maxiter": 2000} | options,
+        options={"maxfun": 2000, "maxiter": 2000, "gtol": 1e-6, "ftol": 1e-14},
     ).fun
-
-
-def projected_gradient(fun, x, lower, upper):
-    return jnp.max(jnp.abs(jnp.clip(x - jax.grad(fun)(x), lower, upper) - x))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_same_optimum_as_scipy(name):
     problem = PROBLEMS[name]
     with jax.enable_x64(True):
-        start, (lower, upper) = jnp.asarray(problem.start), bounds(problem)
-
-        @jax.jit
-        def run(start):
-            result = _lbfgs.minimize(
+        lower, upper = bounds(problem)
+        value_and_grad = jax.jit(jax.value_and_grad(problem.fun))
+        result = jax.jit(
+            lambda start: _lbfgs.minimize(
                 problem.fun, start, lower, upper, max_evaluations=2000, ftol=1e-14
             )
-            norm = projected_gradient(problem.fun, result.x, lower, upper)
-            return result, problem.fun(result.x), norm
+        )(jnp.asarray(problem.start))
 
-        result, value, norm = run(start)
-        theirs = scipy_minimum(problem, gtol=1e-6, ftol=1e-14)
+        theirs = scipy_minimum(problem, value_and_grad)
         assert result.value <= theirs + 1e-6 * max(1, abs(theirs))
         assert jnp.all((result.x >= lower) & (result.x <= upper))
-        np.testing.assert_allclose(result.value, value, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-6, atol=1e-9)
-        assert jnp.all(result.scale > 0)
+        if name in ("barrier", "non-finite region"):  # convex; SciPy gives up on them
+            assert result.gradient_norm < 1e-4
+        # What is reported is what is found at the point reported.
+        value, gradient = value_and_grad(result.x)
+        norm = jnp.max(jnp.abs(jnp.clip(result.x - gradient, lower, upper) - result.x))
+        np.testing.assert_allclose(result.value, value, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(result.gradient_norm, norm, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rosenbrock-4", "quadratic fixed", "non-finite region", "log EI"],
+)
+def test_single_precision_comes_as_near_as_it_can(name):
+    problem = PROBLEMS[name]
+    with jax.enable_x64(True):
+        theirs = scipy_minimum(problem, jax.jit(jax.value_and_grad(problem.fun)))
+    with jax.enable_x64(False):
+        lower, upper = bounds(problem, np.float32)
+        start = jnp.asarray(problem.start, jnp.float32)
+        result = jax.jit(_lbfgs.minimize, static_argnums=0)(
+            problem.fun, start, lower, upper
+        )
+        assert result.x.dtype == result.value.dtype == jnp.float32
+        assert result.value <= theirs + 1e-4 * max(1, abs(theirs))
+
+
+def bowl(x, data):
+    """Quartic around a center; infinite beyond a wall."""
+    away = x - data["center"]
+    value = jnp.sum(data["weight"] * (0.5 * away**2 + away**4)) + away[0] * away[1]
+    return jnp.where(x[0] < data["wall"], jnp.inf, value)
+
+
+TRACES = []
+
+
+def counted_bowl(x, data):
+    TRACES.append(x.dtype)
+    return bowl(x, data)
+
+
+@jax.jit
+def minimize_bowl(x0, data, max_evaluations, gtol, ftol):
+    return _lbfgs.minimize(
+        counted_bowl,
+        x0,
+        -1,
+        jnp.array([1.0, 1.0, jnp.inf, 0.5]),
+        data,
+        max_evaluations=max_evaluations,
+        gtol=gtol,
+        ftol=ftol,
+    )
+
+
+minimize_bowls = jax.jit(jax.vmap(minimize_bowl, in_axes=(0, 0, 0, 0, 0)))
+
+
+def bowls(lanes: int, gtol=1e-5, ftol=0.0):
+    rng = np.random.default_rng(3)
+    data = {
+        "center": jnp.asarray(rng.uniform(-1.5, 1.5, size=(lanes, 4))),
+        "weight": jnp.asarray(rng.uniform(2, 20, size=(lanes, 4))),
+        "wall": jnp.full(lanes, -jnp.inf),
+    }
+    x0 = jnp.asarray(rng.uniform(-1, 0.5, size=(lanes, 4)))
+    full = lambda value: jnp.full(lanes, value)
+    return x0, data, full(100), full(gtol), full(ftol)
+
+
+def lane(tree, i):
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def test_batch_is_loop_and_jit_is_eager(x64):
+    lanes, tolerance = 8, 1e-7 if x64 else 1e-3
+    arguments = bowls(lanes, gtol=1e-6 if x64 else 1e-3)
+    batch = minimize_bowls(*arguments)
+    assert np.all(batch.status == _lbfgs.GRADIENT)
+    assert len(set(batch.num_evaluations.tolist())) > 1  # lanes that end apart
+    for i in range(lanes):
+        single = minimize_bowl(*lane(arguments, i))
+        np.testing.assert_allclose(single.x, batch.x[i], atol=tolerance)
+        np.testing.assert_allclose(single.value, batch.value[i], rtol=tolerance)
+        assert abs(single.num_evaluations - batch.num_evaluations[i]) <= 1
+        assert single.status == batch.status[i]
+    eager = minimize_bowl.__wrapped__(*lane(arguments, 0))
+    np.testing.assert_allclose(eager.x, batch.x[0], atol=tolerance)
+    assert eager.status == batch.status[0]
+
+
+def test_one_trace_for_many_calls():
+    with jax.enable_x64(True):
+        x0, data, budget, gtol, ftol = lane(bowls(1), 0)
+        minimize_bowl(x0, data, budget, gtol, ftol)
+        before = len(TRACES)
+        for i in range(5):
+            changed = jax.tree.map(lambda leaf, i=i: leaf + 0.1 * i, data)
+            minimize_bowl(x0 - 0.1 * i, changed, budget + i, gtol * (i + 1), ftol + i)
+        assert len(TRACES) == before
+
+
+def test_one_copy_of_the_objective_in_the_program():
+    def objective(x, data):
+        return jnp.sum(jnp.sinh(x) ** 2) + bowl(x, data)
+
+    x0, data, *_ = lane(bowls(1), 0)
+    text = str(
+        jax.make_jaxpr(lambda x0, data: _lbfgs.minimize(objective, x0, -1, 1, data))(
+            x0, data
+        )
+    )
+    assert text.count(" sinh ") == 1
+
+
+def test_each_lane_says_why_it_stopped():
+    with jax.enable_x64(True):
+        x0, data, budget, gtol, ftol = bowls(5)
+        data["center"] = jnp.zeros_like(data["center"])
+        x0 = x0.at[:].set(jnp.array([0.5, -0.4, 0.3, 0.2])).at[4, 1].set(jnp.nan)
+        # Downhill from the third lane's start there is nothing but the wall.
+        data["wall"] = data["wall"].at[2].set(0.5)
+        data["weight"] = data["weight"].at[2].set(jnp.array([1.0, 0, 0, 0]))
+        x0 = x0.at[2].set(jnp.array([0.5, 0.0, 0.0, 0.0]))
+        result = minimize_bowls(
+            x0,
+            data,
+            budget.at[3].set(3),
+            gtol.at[1:].set(0.0),
+            ftol.at[1].set(1e-3),
+        )
+    assert [_lbfgs.STATUS[status] for status in result.status] == list(_lbfgs.STATUS)
+    assert result.num_evaluations[3] == 3
+    assert result.num_evaluations[4] == 1
+    assert result.num_evaluations[1] < 30
+    np.testing.assert_array_equal(result.x[2], x0[2])
+    assert np.isinf(result.value[4])
+    assert np.isinf(result.gradient_norm[4])
+    assert np.all(np.isfinite(result.value[:4]))
+
+
+def test_finished_lanes_are_frozen():
+    """A lane beside slower ones ends as it does beside its like."""
+    with jax.enable_x64(True):
+        arguments = bowls(8)
+        first = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf[:1], leaf.shape), arguments
+        )
+        alone, among = minimize_bowls(*first), minimize_bowls(*arguments)
+        assert alone.num_evaluations[0] < jnp.max(among.num_evaluations)
+        for ours, theirs in zip(
+            jax.tree.leaves(alone), jax.tree.leaves(among), strict=True
+        ):
+            np.testing.assert_array_equal(ours[0], theirs[0])
+
+
+def test_analytic_gradient_is_taken_at_its_word():
+    def with_gradient(x, center):
+        return jnp.sum((x - center) ** 2), 2 * (x - center)
+
+    def against_the_gradient(x, center):
+        return jnp.sum((x - center) ** 2), -2 * (x - center)
+
+    center, x0 = jnp.array([0.3, 2.0]), jnp.zeros(2)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(fun):
+        return _lbfgs.minimize(fun, x0, -1, 1, center, has_gradient=True)
+
+    np.testing.assert_allclose(run(with_gradient).x, [0.3, 1.0], atol=1e-4)
+    wrong = run(against_the_gradient)
+    assert wrong.status == _lbfgs.LINE_SEARCH
+    np.testing.assert_array_equal(wrong.x, x0)
+
+
+@pytest.mark.parametrize(("p", "limit"), [(1, 20), (500, 80)])
+def test_sizes(p, limit):
+    with jax.enable_x64(True):
+        curvature = jnp.linspace(1, 50, p)
+        target = jnp.linspace(-2, 2, p) + 0.1
+
+        def fun(x):
+            return jnp.sum(curvature * jnp.cosh(x - target))
+
+        result = jax.jit(lambda x0: _lbfgs.minimize(fun, x0, -1, 1, ftol=0.0))(
+            jnp.zeros(p)
+        )
+        np.testing.assert_allclose(result.x, jnp.clip(target, -1, 1), atol=1e-5)
+        assert result.num_evaluations <= limit
+
+
+def test_start_outside_fixed_entries_and_infinite_bounds(x64):
+    lower = jnp.array([-jnp.inf, 0.25, -1.0, 0.0])
+    upper = jnp.array([jnp.inf, 0.25, jnp.inf, 0.5])
+    target = jnp.array([3.0, 9.0, -4.0, 0.1])
+    x0 = jnp.array([50.0, -3.0, -7.0, 8.0])
+    result = jax.jit(_lbfgs.minimize, static_argnums=0)(
+        lambda x: jnp.sum((x - target) ** 2) + x[0] * x[3], x0, lower, upper
+    )
+    solution = np.linalg.solve([[2.0, 1.0], [1.0, 2.0]], [6.0, 0.2])
+    assert solution[1] < 0  # so its bound is active, and the first entry alone is left
+    np.testing.assert_allclose(result.x, [3.0, 0.25, -1.0, 0.0], atol=1e-3)
+    assert result.x[1] == 0.25
+    assert result.x[2] == -1.0
+
+
+def uphill(pairs, g):
+    return -g, jnp.any(pairs)
+
+
+def undefined(pairs, g):
+    return g * jnp.nan, jnp.any(pairs)
+
+
+def into_the_wall(pairs, g):
+    return g - jnp.array([1.0, 0.0]), jnp.any(pairs)
+
+
+@pytest.mark.parametrize("metric", [uphill, undefined, into_the_wall])
+def test_a_bad_metric_gives_way_to_the_steepest_descent(metric, monkeypatch):
+    """The first two directions never descend, the third finds only infinite values."""
+    monkeypatch.setattr(_lbfgs, "_metric", metric)
+
+    def fun(x):
+        return jnp.where(x[0] < 0, jnp.inf, jnp.exp(x[1]) + x[1] ** 2)
+
+    with jax.enable_x64(True):
+        result = jax.jit(
+            lambda x0: _lbfgs.minimize(fun, x0, -3, 3, max_evaluations=2000, ftol=0.0)
+        )(jnp.array([0.0, 1.0]))
+    assert result.status == _lbfgs.GRADIENT
+    np.testing.assert_allclose(result.x, [0.0, -0.35173371], atol=1e-6)
+
+
+def test_no_gradient_flows_and_scan_carries():
+    def endpoint(center):
+        def step(x, _):
+            x = _lbfgs.minimize(lambda x, c: jnp.sum((x - c) ** 2), x, -1, 1, center).x
+            return x, x
+
+        return jax.lax.scan(step, jnp.zeros(2), length=2)[1][-1]
+
+    center = jnp.array([0.5, 3.0])
+    np.testing.assert_allclose(endpoint(center), [0.5, 1.0], atol=1e-4)
+    np.testing.assert_array_equal(jax.jacobian(endpoint)(center), 0)
+
+
+def test_mixed_precision_follows_the_start():
+    with jax.enable_x64(True):
+        wide = jnp.array([0.5, 0.25])  # float64, and so is the objective's value
+        result = jax.jit(_lbfgs.minimize, static_argnums=0)(
+            lambda x, c: jnp.sum((x - c) ** 2), jnp.zeros(2, jnp.float32), 0, 1, wide
+        )
+        assert result.x.dtype == result.value.dtype == jnp.float32
+        np.testing.assert_allclose(result.x, wide, atol=1e-4)

@@ -40,22 +40,43 @@ def numbers(d):
 
 
 def random_case(space, n, capacity, rng):
-    """Data drawn from a random GP; the posterior, the incumbent and what was tried."""
+    """Data drawn from a random GP; the posterior, the incumbent and what was tried.
+
+    Tables have the same shapes for every n, and NumPy fills them: nothing is compiled
+    for a single case.
+    """
     d = space.num_columns
-    x = np.stack([space.encode(space.decode(x)) for x in rng.uniform(size=(n, d))])
-    x = jnp.asarray(x)
+    x, y = np.full((capacity, d), 0.5), np.zeros(capacity)
+    for i in range(n):
+        x[i] = space.encode(space.decode(rng.uniform(size=d)))
     lengths = jnp.asarray(np.log(rng.uniform(0.2, 1.2, d) * np.sqrt(d)))
-    rho = jnp.zeros(int(space.is_conditional.sum()))
+    rho = jnp.asarray(np.zeros(int(space.is_conditional.sum())))
     gp = GP(space, kernel=kernels.Mixed(space, lengths, rho))
     noise = 10 ** rng.uniform(-5, -2)
     gp = eqx.tree_at(lambda gp: gp.parameters.log_noise, gp, jnp.asarray(np.log(noise)))
-    covariance = np.asarray(gram(gp.parameters.kernel, x)) + noise * np.eye(n)
-    y = jnp.asarray(np.linalg.cholesky(covariance) @ rng.normal(size=n))
-    posterior = condition(gp, Dataset.of(x, y, capacity=capacity))
-    trials = Trials.empty(capacity, d).append(
-        x, y[:, None], 0 * y[:, None], jnp.arange(n, dtype=jnp.int32), Status.DONE
+    covariance = np.asarray(gram(gp.parameters.kernel, jnp.asarray(x)))[:n, :n]
+    factor = np.linalg.cholesky(covariance.astype(float) + noise * np.eye(n))
+    y[:n] = factor @ rng.normal(size=n)
+    used = np.arange(capacity) < n
+    data = Dataset(*map(jnp.asarray, (x, y, used, np.zeros(capacity))))
+    incumbent = np.argmin(np.where(used, y, np.inf))
+    best_y = jnp.asarray(y[incumbent])
+    return LogEI(condition(gp, data), best_y), jnp.asarray(x[incumbent]), table(x, used)
+
+
+def table(x, used, status=Status.DONE):
+    """Trials at these points, whatever came of them."""
+    capacity = len(x)
+    blank = jnp.asarray(np.zeros((capacity, 1)))
+    return Trials(
+        x=jnp.asarray(x),
+        y=blank,
+        variance=blank,
+        number=jnp.asarray(np.arange(capacity, dtype=np.int32)),
+        status=jnp.asarray(np.where(used, status, Status.EMPTY).astype(np.int32)),
+        size=jnp.asarray(np.int32(np.sum(used))),
+        overflow=jnp.asarray(np.False_),
     )
-    return LogEI(posterior, jnp.min(y)), x[jnp.argmin(y)], trials
 
 
 @eqx.filter_jit
@@ -200,13 +221,11 @@ def test_a_finite_space_is_searched_exhaustively(x64):
         np.testing.assert_allclose(value, jnp.max(all_values), rtol=1e-6)
 
 
-def tried(points, capacity=64):
-    points = jnp.asarray(points)
-    count = len(points)
-    blank = jnp.zeros((count, 1), points.dtype)
-    return Trials.empty(capacity, points.shape[1]).append(
-        points, blank, blank, jnp.arange(count, dtype=jnp.int32), Status.PENDING
-    )
+def tried(points):
+    """A table that holds them pending, and some empty rows."""
+    x = np.full((64, np.shape(points)[1]), 0.5, np.float32)
+    x[: len(points)] = points
+    return table(x, np.arange(64) < len(points), Status.PENDING)
 
 
 def test_what_was_tried_is_not_chosen_while_anything_is_left():

@@ -174,7 +174,17 @@ def test_the_same_key_gives_the_same_run_and_another_another(name, space, made):
     assert np.any(runs[0][0] != runs[2][0])
 
 
-@every_space
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        *((name, space) for name in CHEAP for space in (FINITE, OPEN)),
+        *(
+            pytest.param("BayesOpt", space, marks=pytest.mark.long)
+            for space in (FINITE, OPEN)
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_run_follows_the_precision_in_which_it_is_made(name, space, made):
     strategy = MAKE[name](space)
     with jax.enable_x64(True):
@@ -345,8 +355,8 @@ def test_a_finite_space_is_exhausted_without_a_repeat(name, made):
     strategy = made[name, FINITE]
     state = strategy.init(jax.random.key(0), CAPACITY)
     batches = []
-    for q in (3, 3, 1, 1, 1):
-        points, state = strategy.ask(state, q)
+    for _ in range(3):
+        points, state = strategy.ask(state, 3)
         batches.append(points.x)
     assert distinct(np.concatenate(batches)) == FINITE.size == 9
     # Then it begins again rather than fail.

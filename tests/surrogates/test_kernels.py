@@ -197,7 +197,7 @@ SPECIFICATIONS = st.lists(
         st.none() | st.integers(0, 3),
         st.integers(1, 3),
     ),
-    min_size=1,
+    min_size=4,
     max_size=4,
 )
 
