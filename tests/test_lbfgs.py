@@ -421,6 +421,17 @@ def test_start_outside_fixed_entries_and_infinite_bounds(x64):
     assert result.x[2] == -1.0
 
 
+def test_flat_start_is_left_by_longer_steps():
+    """A gradient of 4e-4 that only grows: steps of that length would take hundreds."""
+    problem = PROBLEMS["plateau"]
+    with jax.enable_x64(True):
+        result = jax.jit(lambda x0: _lbfgs.minimize(plateau, x0, 0, 1, ftol=0.0))(
+            jnp.asarray(problem.start)
+        )
+        np.testing.assert_allclose(result.x, 0.6, atol=1e-5)
+        assert result.num_evaluations < 40
+
+
 def uphill(pairs, g):
     return -g, jnp.any(pairs)
 

@@ -129,7 +129,8 @@ def test_infinite_values_are_failures(strategy):
 
 
 def test_pending_points_are_respected(strategy):
-    state = play(strategy, strategy.init(jax.random.key(2), CAPACITY), 12)
+    """What a pending point is believed to be is what the next ones have to beat."""
+    state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 12)
     alone, _ = strategy.ask(state)
     asked = []
     for _ in range(4):
@@ -143,7 +144,7 @@ def test_pending_points_are_respected(strategy):
 @pytest.mark.slow
 def test_a_batch_is_what_asking_one_by_one_is(strategy):
     """But for the fit, which a batch shares: its points differ a little."""
-    state = play(strategy, strategy.init(jax.random.key(2), CAPACITY), 12)
+    state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 12)
     points, after = strategy.ask(state, 4)
     first, _ = strategy.ask(state)
     np.testing.assert_allclose(points.x[0], first.x[0], atol=1e-4)
@@ -241,7 +242,7 @@ def training(x):
 @pytest.mark.slow
 def test_conditional_spaces():
     strategy = BayesOpt(MIXED)
-    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 40, training)
+    state = play(strategy, strategy.init(jax.random.key(1), CAPACITY), 40, training)
     x, y = history(state)
     np.testing.assert_allclose(x, jax.vmap(MIXED.project)(x), atol=1e-6)
     best = MIXED.decode(x[np.argmin(y)])
