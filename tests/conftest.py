@@ -3,9 +3,9 @@
 import importlib.metadata
 import os
 
-# Most of the suite's time is compilation, of programs that run once and briefly: let XLA
-# optimize less. Read when JAX is imported. An option that it does not know ends the
-# process, so the one that may go is named to the versions that are known to have it.
+# Most of the suite's time is compilation, of programs that run once and briefly: let
+# XLA optimize less. It reads this when it starts. An option that it does not know ends
+# the process, so the one that may go is named to versions that are known to have it.
 _FLAGS = ["--xla_backend_optimization_level=0"]
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
