@@ -7,6 +7,7 @@ largest size, masked down to the size in question, and every setting is an argum
 
 import functools
 import itertools
+import math
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -217,9 +218,12 @@ def test_error(config: dict[str, Any]) -> float:
     return float(error(settings, model, digits().test))
 
 
-def log_error(error: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n"]:
+def log_error(
+    error: Float[Array, " n"], variance: Float[Array, " n"], mask: Bool[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """What the surrogate models: errors differ by factors, from 2 to 90 percent."""
-    return jnp.log10(jnp.maximum(error, 1e-3))
+    error = jnp.maximum(error, 1e-3)
+    return jnp.log10(error), variance / (error * math.log(10)) ** 2
 
 
 def table(trials: Sequence[Trial]) -> str:
@@ -269,7 +273,7 @@ def draw(result: Result, out: pathlib.Path) -> list[pathlib.Path]:
         done = [trial for trial in result.trials if trial.state == "done"]
         x = jnp.stack([SPACE.encode(trial.config) for trial in done])
         error = jnp.asarray([trial.value for trial in done])
-        y = log_error(error, jnp.isfinite(error))
+        y, _ = log_error(error, jnp.zeros_like(error), jnp.isfinite(error))
         data = bojax.Dataset.of(x, y)
         surrogate = bojax.surrogates.GP(SPACE).fit(data, jax.random.key(0))
         posterior = surrogate.condition(data)

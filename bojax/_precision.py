@@ -104,7 +104,12 @@ def in_double(function: Callable, *args: Any) -> Any:
     """
     args = tuple(arg if isinstance(arg, Held) else _flat(arg, _widen) for arg in args)
     with one_blas_thread(), _double():
-        results = _compiled(function)(*args)
+        try:
+            results = _compiled(function)(*args)
+        except ValueError:
+            # JAX refuses options of compilation where something else is being traced.
+            _refuse_tracer(jnp.asarray(np.float32(0)))
+            raise
         for leaf in jax.tree.leaves(results)[:1]:
             _refuse_tracer(leaf)
         jax.block_until_ready(results)

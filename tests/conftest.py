@@ -32,12 +32,3 @@ def x64(request: pytest.FixtureRequest):
     """Runs a test in single and again in double precision; says which."""
     with jax.enable_x64(request.param):
         yield request.param
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of BayesOpt that are known to be open, see the changelog."""
-    reason = "open: pending points, batches and units in single precision"
-    for item in items:
-        grid = "test_strategies.py" in item.nodeid and "BayesOpt" in item.nodeid
-        if grid or "strategies/test_bayes.py" in item.nodeid:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))

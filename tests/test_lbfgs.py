@@ -195,7 +195,7 @@ def scipy_minimum(problem: Problem, value_and_grad: Callable) -> float:
         jac=True,
         method="L-BFGS-B",
         bounds=scipy.optimize.Bounds(*map(np.asarray, bounds(problem))),
-        options={"maxfun": 2000, "maxiter": 2000, "gtol": 1e-6, "ftol": 1e-14},
+        options={"maxfun": 6000, "maxiter": 6000, "gtol": 1e-6, "ftol": 1e-14},
     ).fun
 
 
@@ -207,7 +207,7 @@ def test_same_optimum_as_scipy(name):
         value_and_grad = jax.jit(jax.value_and_grad(problem.fun))
         result = jax.jit(
             lambda start: _lbfgs.minimize(
-                problem.fun, start, lower, upper, max_evaluations=2000, ftol=1e-14
+                problem.fun, start, lower, upper, max_evaluations=6000, ftol=1e-14
             )
         )(jnp.asarray(problem.start))
 

@@ -200,7 +200,7 @@ def _climb(
         best = jnp.argmax(values)
         return candidates[best], values[best]
 
-    if not space.constraints and not np.any(levels > 0):
+    if not (space.constraints or np.any(levels > 0) or np.any(space.is_conditional)):
         return jax.vmap(slide)(starts)
     rounds = _ROUNDS if np.any(levels > 0) else 1
     carry = (starts, jnp.zeros(starts.shape[0], starts.dtype))
@@ -234,22 +234,25 @@ def _moves(space: Space, x: Float[Array, "q d"]) -> Float[Array, "m q d"]:
     q, d = x.shape
     row, column, target, offset = [], [], [], []
     for point in range(q):
-        for j, levels in enumerate(space.levels):
-            if levels is None:
+        for j, count in enumerate(space.num_levels):
+            if count == 0:
                 continue
-            if len(levels) <= _MANY_LEVELS or space.is_categorical[j]:
+            levels = space.levels[j]
+            if levels is not None and (
+                count <= _MANY_LEVELS or space.is_categorical[j]
+            ):
                 goals = [(level, 0.0) for level in levels]
             else:
-                goals = [(0.0, sign / len(levels)) for sign in (-1, 1)]
+                goals = [(0.0, sign / count) for sign in (-1, 1)]
             for goal, shift in goals:
                 row.append(point)
                 column.append(j)
                 target.append(goal)
                 offset.append(shift)
-    count = np.arange(len(row))
+    each = np.arange(len(row))
     present = x[np.array(row), np.array(column)]
     shifted = jnp.clip(present + np.array(offset, x.dtype), 0, 1)
     value = jnp.where(np.array(offset) != 0, shifted, np.array(target, x.dtype))
     moved = jnp.broadcast_to(x, (len(row), q, d))
-    moved = moved.at[count, np.array(row), np.array(column)].set(value)
+    moved = moved.at[each, np.array(row), np.array(column)].set(value)
     return jax.vmap(jax.vmap(space.project))(moved)

@@ -125,7 +125,7 @@ class BayesOpt(Strategy):
         return x, memory
 
     def _from_surrogate(self, memory, trials, key, numbers):
-        data, best_y = self._data(trials)
+        data = self._data(trials)
         surrogate = self.surrogate.replace(memory.parameters)
         count = jnp.sum(data.mask)
         afresh = count >= memory.restart_at
@@ -139,7 +139,7 @@ class BayesOpt(Strategy):
         incumbent = trials.x[jnp.argmin(jnp.where(data.mask, data.y, jnp.inf))]
 
         def choose(posterior, trials, number):
-            acquisition = self.acquisition(posterior, best_y)
+            acquisition = self.acquisition(posterior, posterior.best_y)
             key_number = jax.random.fold_in(key, number)
             x, _ = optimize(
                 acquisition, self.space, key_number, near=incumbent[None], tried=trials
@@ -166,12 +166,12 @@ class BayesOpt(Strategy):
         _, x = jax.lax.scan(step, room, jnp.arange(q))
         return x, memory
 
-    def _data(self, trials: Trials) -> tuple[Dataset, Float[Array, ""]]:
-        """What the surrogate sees, and the value to beat."""
+    def _data(self, trials: Trials) -> Dataset:
+        """What the surrogate sees."""
         y = trials.y[:, 0]
         known = trials.done & jnp.isfinite(y)
         worst = jnp.max(jnp.where(known, y, -jnp.inf))
         y = jnp.where(known, y, worst)
-        y = jnp.where(trials.done, self.outcome(y, trials.done), 0)
-        best_y = jnp.min(jnp.where(known, y, jnp.inf))
-        return Dataset(trials.x, y, trials.done, trials.variance[:, 0]), best_y
+        y, variance = self.outcome(y, trials.variance[:, 0], trials.done)
+        y = jnp.where(trials.done, y, 0)
+        return Dataset(trials.x, y, trials.done, variance)

@@ -48,6 +48,11 @@ class Posterior(eqx.Module):
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Mean and variance of the noise-free value at one point."""
 
+    @property
+    @abc.abstractmethod
+    def best_y(self) -> Float[Array, ""]:
+        """The least value observed, or believed of what is being evaluated."""
+
     @abc.abstractmethod
     def grow(self, q: int) -> "Posterior":
         """The same posterior with `q` unused rows at the end, for `append`."""

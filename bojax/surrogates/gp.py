@@ -104,7 +104,7 @@ class GP(Surrogate):
                 and from the priors' own start. Otherwise go on for a few steps from the
                 present ones: enough where little was added to the data of the last fit.
         """
-        data = standardized(data, *standardization(data))
+        data = standardized(data, *standardization(data.y, data.mask))
         parameters, _ = maximum_a_posteriori(
             _cast(self.parameters, data.y),
             self.priors,
@@ -122,7 +122,7 @@ class GP(Surrogate):
 
     def log_likelihood(self, data: Dataset) -> Float[Array, ""]:
         """Log marginal likelihood of the standardized values."""
-        data = standardized(data, *standardization(data))
+        data = standardized(data, *standardization(data.y, data.mask))
         return log_likelihood(_cast(self.parameters, data.y), data)
 
     @eqx.filter_jit
@@ -141,7 +141,7 @@ class GP(Surrogate):
             Ginsbourger, Le Riche and Carraro (2010), the kriging believer.
         """
         parameters = _cast(self.parameters, data.y)
-        location, scale = standardization(data)
+        location, scale = standardization(data.y, data.mask)
         observed = data.mask
         if pending is not None:
             data, observed = _sorted(data, pending)
@@ -151,6 +151,12 @@ class GP(Surrogate):
         # these are accounted for.
         white = inverse_factor @ jnp.where(observed, residual, 0)
         white = jnp.where(observed, white, 0)
+        if pending is not None:
+            predicted = covariance @ (inverse_factor.T @ white) - residual
+            believed = data.y + scale * predicted
+            data = Dataset(
+                data.x, jnp.where(observed, data.y, believed), data.mask, data.variance
+            )
         return GPPosterior(
             parameters=parameters,
             data=data,
@@ -164,12 +170,14 @@ class GP(Surrogate):
 def _sorted(
     data: Dataset, pending: Bool[Array, " n"]
 ) -> tuple[Dataset, Bool[Array, " n"]]:
-    """Observations first, then what is pending as if observed, at an infinite value."""
+    """Observations first, then what is pending as if observed, at a value of zero."""
     rank = jnp.where(data.mask, 0, jnp.where(pending, 1, 2))
     order = jnp.argsort(rank, stable=True)
-    y = jnp.where(pending, jnp.inf, data.y)
     data_sorted = Dataset(
-        data.x[order], y[order], (data.mask | pending)[order], data.variance[order]
+        data.x[order],
+        jnp.where(data.mask, data.y, 0)[order],
+        (data.mask | pending)[order],
+        data.variance[order],
     )
     return data_sorted, data.mask[order]
 
@@ -234,10 +242,18 @@ class GPPosterior(Posterior):
         return self.location + self.scale * mean, self.scale**2 * variance
 
     @property
+    def best_y(self) -> Float[Array, ""]:
+        """The least value observed, or believed of what is being evaluated."""
+        return jnp.min(jnp.where(self.data.mask, self.data.y, jnp.inf))
+
+    @property
     def incumbent(self) -> Float[Array, " d"]:
-        """The observed point with the best posterior mean."""
+        """The point with the best posterior mean, of those observed or pending."""
         alpha = self.inverse_factor.T @ self.white
-        noise = jnp.exp(self.parameters.log_noise) + self.data.variance / self.scale**2
+        noise = (
+            jnp.exp(self.parameters.log_noise)
+            + (jnp.sqrt(self.data.variance) / self.scale) ** 2
+        )
         mean = (self.data.y - self.location) / self.scale - noise * alpha
         return self.data.x[jnp.argmin(jnp.where(self.data.mask, mean, jnp.inf))]
 

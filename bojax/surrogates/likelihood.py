@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bojax._numerics import gaussian_log_density, masked_covariance
 from bojax.data import Dataset
@@ -75,17 +75,21 @@ def warped(parameters: Parameters, x: Float[Array, "n d"]) -> Float[Array, "n d"
     return x if parameters.warping is None else jax.vmap(parameters.warping)(x)
 
 
-def standardization(data: Dataset) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def standardization(
+    y: Float[Array, " n"], mask: Bool[Array, " n"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean and standard deviation of the values, safe for huge, equal and no values."""
-    count = jnp.maximum(jnp.sum(data.mask), 1)
-    values = jnp.where(data.mask, data.y, 0)
+    count = jnp.maximum(jnp.sum(mask), 1)
+    values = jnp.where(mask, y, 0)
     unit = jnp.maximum(jnp.max(jnp.abs(values)), jnp.finfo(values.dtype).tiny)
     scaled = values / unit
     mean = jnp.sum(scaled) / count
-    squares = jnp.where(data.mask, (scaled - mean) ** 2, 0)
+    squares = jnp.where(mask, (scaled - mean) ** 2, 0)
     deviation = jnp.sqrt(jnp.sum(squares) / count)
-    flat = deviation <= 8 * jnp.finfo(values.dtype).eps
-    return mean * unit, jnp.where(flat, 1.0, deviation * unit)
+    scale = deviation * unit
+    limits = jnp.finfo(values.dtype)
+    flat = (deviation <= 8 * limits.eps) | (scale < limits.tiny)
+    return mean * unit, jnp.where(flat, 1.0, scale)
 
 
 def standardized(
@@ -93,7 +97,7 @@ def standardized(
 ) -> Dataset:
     """The data with values, and variances, in standard deviations from the mean."""
     y = jnp.where(data.mask, (data.y - location) / scale, 0)
-    return Dataset(data.x, y, data.mask, data.variance / scale**2)
+    return Dataset(data.x, y, data.mask, (jnp.sqrt(data.variance) / scale) ** 2)
 
 
 def joint(

@@ -1,20 +1,29 @@
 """Increasing maps of the observed values, so that a Gaussian process suits them.
 
-Each takes padded values and their mask and returns new values. The order, and hence the
-incumbent, stays; what changes is how much room the tails take.
+Each takes padded values, the variances of their noise and a mask, and returns new
+values and variances. The order, and hence the incumbent, stays; what changes is how
+much room the tails take. Variances follow by the slope of the map, squared.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from bojax.surrogates.likelihood import standardization
 
-def unchanged(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n"]:
+Values = Float[Array, " n"]
+
+
+def unchanged(
+    y: Values, variance: Values, mask: Bool[Array, " n"]
+) -> tuple[Values, Values]:
     """The values as they are; a surrogate standardizes them itself."""
-    return y
+    return y, variance
 
 
-def log_warp(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n"]:
+def log_warp(
+    y: Values, variance: Values, mask: Bool[Array, " n"]
+) -> tuple[Values, Values]:
     """Logarithm of the distance from just below the best value.
 
         log(y - min + s),  s = 1e-3 of the median distance
@@ -25,10 +34,13 @@ def log_warp(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n
     distance = jnp.where(mask, y - best, 0)
     median = jnp.nanmedian(jnp.where(mask, distance, jnp.nan))
     tiny = jnp.finfo(y.dtype).tiny
-    return jnp.log(distance + jnp.maximum(1e-3 * median, tiny))
+    shifted = distance + jnp.maximum(1e-3 * median, tiny)
+    return jnp.log(shifted), (jnp.sqrt(variance) / shifted) ** 2
 
 
-def yeo_johnson(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, " n"]:
+def yeo_johnson(
+    y: Values, variance: Values, mask: Bool[Array, " n"]
+) -> tuple[Values, Values]:
     """Yeo and Johnson's power transform with the exponent of greatest likelihood.
 
     The values are standardized first. The exponent is chosen from 33 in [-2, 2]: the
@@ -38,27 +50,22 @@ def yeo_johnson(y: Float[Array, " n"], mask: Bool[Array, " n"]) -> Float[Array, 
         Yeo and Johnson (2000), A new family of power transformations to improve
         normality or symmetry, equations 2.1 and 3.1.
     """
+    location, scale = standardization(y, mask)
+    z = jnp.where(mask, (y - location) / scale, 0)
+    log_slope = jnp.sign(z) * jnp.log1p(jnp.abs(z))  # over power - 1
     count = jnp.maximum(jnp.sum(mask), 1)
 
-    def moments(values):
-        mean = jnp.sum(jnp.where(mask, values, 0)) / count
-        variance = jnp.sum(jnp.where(mask, (values - mean) ** 2, 0)) / count
-        return mean, variance
-
-    mean, variance = moments(y)
-    z = jnp.where(mask, (y - mean) / jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
-
     def log_likelihood(power):
-        _, variance = moments(_power(z, power))
-        slopes = jnp.where(mask, jnp.sign(z) * jnp.log1p(jnp.abs(z)), 0)
-        return -0.5 * count * jnp.log(variance) + (power - 1) * jnp.sum(slopes)
+        _, deviation = standardization(_power(z, power), mask)
+        return (power - 1) * jnp.sum(log_slope) - count * jnp.log(deviation)
 
     powers = jnp.linspace(-2, 2, 33, dtype=y.dtype)
-    likelihoods = jax.vmap(log_likelihood)(powers)
-    return _power(z, powers[jnp.nanargmax(likelihoods)])
+    power = powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]
+    slope = jnp.exp((power - 1) * log_slope) / scale
+    return _power(z, power), (jnp.sqrt(variance) * slope) ** 2
 
 
-def _power(z: Float[Array, " n"], power: Float[Array, ""]) -> Float[Array, " n"]:
+def _power(z: Values, power: Float[Array, ""]) -> Values:
     """Yeo and Johnson's map; `expm1(p log1p(z)) / p` is smooth through p = 0."""
 
     def box_cox(log, p):

@@ -48,7 +48,7 @@ def datasets():
 @eqx.filter_jit
 def report(gp, data, key, num_starts):
     """The fit of so many starts, and how it went."""
-    data = standardized(data, *standardization(data))
+    data = standardized(data, *standardization(data.y, data.mask))
     parameters, found = maximum_a_posteriori(
         gp.parameters, gp.priors, data, key, num_starts
     )
