@@ -160,29 +160,28 @@ def _climb(
         unit = jnp.std(violations, axis=(0, 1)) + jnp.finfo(raw.dtype).tiny
 
     def slide(x):
-        """L-BFGS in the numeric columns, and the value where it ends."""
+        """L-BFGS in the numeric columns, the others held by equal bounds."""
 
-        def loss(numbers, acquisition):
-            moved = x.at[:, numeric].set(numbers.reshape(x.shape[0], -1))
+        def loss(flat, acquisition):
+            moved = flat.reshape(x.shape)
             value = -acquisition(moved)
             if space.constraints:
                 excess = jnp.maximum(jax.vmap(space.violations)(moved) / unit, 0)
                 value = value + _PENALTY * jnp.sum(excess**2)
             return value
 
-        start = x[:, numeric].ravel()
         found = _lbfgs.minimize(
             loss,
-            start,
-            jnp.zeros_like(start),
-            jnp.ones_like(start),
+            x.ravel(),
+            jnp.where(numeric, 0, x).ravel(),
+            jnp.where(numeric, 1, x).ravel(),
             acquisition,
             max_evaluations=max_evaluations,
             gtol=1e-5,
             ftol=1e-9,
         )
-        end = x.at[:, numeric].set(found.x.reshape(x.shape[0], -1))
-        return end, jnp.where(jnp.isnan(found.value), -jnp.inf, -found.value)
+        value = jnp.where(jnp.isnan(found.value), -jnp.inf, -found.value)
+        return found.x.reshape(x.shape), value
 
     def better(x):
         """The best of a point, where it slides to, and single discrete moves there."""

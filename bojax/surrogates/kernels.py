@@ -399,10 +399,9 @@ def _mixed_gram(
         return ((left - right) * weights[j]) ** 2
 
     always = ~space.is_conditional
-    number = np.flatnonzero(always & ~space.is_categorical)
-    squares = _squared_distances(
-        x[:, number] * weights[number], z[:, number] * weights[number]
-    )
+    # A product with zero, because to select columns is to scatter their gradients.
+    weighted = jnp.where(always & ~space.is_categorical, weights, 0)
+    squares = _squared_distances(x * weighted, z * weighted)
     for j in np.flatnonzero(always & space.is_categorical):
         squares = squares + squares_of(j)
     value = matern52(squares)

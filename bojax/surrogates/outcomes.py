@@ -54,23 +54,22 @@ def yeo_johnson(
     z = jnp.where(mask, (y - location) / scale, 0)
     log_slope = jnp.sign(z) * jnp.log1p(jnp.abs(z))  # over power - 1
     count = jnp.maximum(jnp.sum(mask), 1)
+    powers = jnp.linspace(-2, 2, 33, dtype=y.dtype)
+    mapped = jax.vmap(_power, (None, 0))(z, powers)
 
-    def log_likelihood(power):
-        _, deviation = standardization(_power(z, power), mask)
+    def log_likelihood(power, values):
+        _, deviation = standardization(values, mask)
         return (power - 1) * jnp.sum(log_slope) - count * jnp.log(deviation)
 
-    powers = jnp.linspace(-2, 2, 33, dtype=y.dtype)
-    power = powers[jnp.argmax(jax.vmap(log_likelihood)(powers))]
-    slope = jnp.exp((power - 1) * log_slope) / scale
-    return _power(z, power), (jnp.sqrt(variance) * slope) ** 2
+    best = jnp.argmax(jax.vmap(log_likelihood)(powers, mapped))
+    slope = jnp.exp((powers[best] - 1) * log_slope) / scale
+    return mapped[best], (jnp.sqrt(variance) * slope) ** 2
 
 
 def _power(z: Values, power: Float[Array, ""]) -> Values:
     """Yeo and Johnson's map; `expm1(p log1p(z)) / p` is smooth through p = 0."""
-
-    def box_cox(log, p):
-        small = jnp.abs(p) < 1e-6
-        return jnp.where(small, log, jnp.expm1(p * log) / jnp.where(small, 1, p))
-
     log = jnp.log1p(jnp.abs(z))
-    return jnp.where(z >= 0, box_cox(log, power), -box_cox(log, 2 - power))
+    p = jnp.where(z >= 0, power, 2 - power)
+    small = jnp.abs(p) < 1e-6
+    mapped = jnp.where(small, log, jnp.expm1(p * log) / jnp.where(small, 1, p))
+    return jnp.sign(z) * mapped
