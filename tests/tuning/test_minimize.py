@@ -311,6 +311,8 @@ def test_bad_arguments_are_named_before_any_trial_runs(minimize, options, error,
 def test_ctrl_c_returns_the_result_of_a_real_process():
     program = """
 import os, signal, bojax
+# As at a terminal: a process that starts in the background ignores the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def fun(config, trial):
     if trial.number == 2:
         os.kill(os.getpid(), signal.SIGINT)
