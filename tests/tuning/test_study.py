@@ -321,8 +321,9 @@ def test_reports_are_kept_and_shown_to_the_rule_minimized(space, strategy):
 
 def test_without_a_rule_a_report_says_go_on(study):
     trial = study.ask()
-    assert study.report(trial, 1, 0.5) == bojax.Decision()  # NaNs are one object
-    assert trial.decision == bojax.Decision()
+    decision = study.report(trial, 1, 0.5)
+    np.testing.assert_equal(vars(decision), vars(bojax.Decision()))
+    assert trial.decision is decision
 
 
 def test_the_rule_is_not_asked_about_values_that_are_not_finite(space, strategy):
