@@ -195,6 +195,7 @@ def scipy_minimum(problem: Problem, value_and_grad: Callable) -> float:
         jac=True,
         method="L-BFGS-B",
         bounds=scipy.optimize.Bounds(*map(np.asarray, bounds(problem))),
+        # Enough for both to converge on the problem of condition 1e6.
         options={"maxfun": 6000, "maxiter": 6000, "gtol": 1e-6, "ftol": 1e-14},
     ).fun
 

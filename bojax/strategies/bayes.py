@@ -46,7 +46,8 @@ class BayesOpt(Strategy):
         acquisition: `(posterior, best_y) -> Acquisition`, a class or a module-level
             function; default: `LogEI`.
         num_initial: trials before the surrogate is asked; default: 2 + d up to 16.
-        outcome: increasing map of the observed values before they are modeled, see
+        outcome: increasing map of the observed values before they are modeled, and of
+            their variances, `(y, variance, mask) -> (y, variance)`, see
             `surrogates.outcomes`; heavy tails would otherwise rule the fit.
 
     Raises:

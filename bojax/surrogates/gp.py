@@ -144,7 +144,7 @@ class GP(Surrogate):
         location, scale = standardization(data.y, data.mask)
         observed = data.mask
         if pending is not None:
-            data, observed = _sorted(data, pending)
+            data, observed = _sorted(data, pending, location)
         residual, covariance = joint(parameters, standardized(data, location, scale))
         inverse_factor = invert_factor(cholesky(covariance))
         # Of a value that was predicted from those before it, nothing is left once
@@ -153,10 +153,8 @@ class GP(Surrogate):
         white = jnp.where(observed, white, 0)
         if pending is not None:
             predicted = covariance @ (inverse_factor.T @ white) - residual
-            believed = data.y + scale * predicted
-            data = Dataset(
-                data.x, jnp.where(observed, data.y, believed), data.mask, data.variance
-            )
+            y = jnp.where(observed, data.y, location + scale * predicted)
+            data = Dataset(data.x, y, data.mask, data.variance)
         return GPPosterior(
             parameters=parameters,
             data=data,
@@ -168,14 +166,14 @@ class GP(Surrogate):
 
 
 def _sorted(
-    data: Dataset, pending: Bool[Array, " n"]
+    data: Dataset, pending: Bool[Array, " n"], y: Float[Array, ""]
 ) -> tuple[Dataset, Bool[Array, " n"]]:
-    """Observations first, then what is pending as if observed, at a value of zero."""
+    """Observations first, then what is pending as if observed, at the value `y`."""
     rank = jnp.where(data.mask, 0, jnp.where(pending, 1, 2))
     order = jnp.argsort(rank, stable=True)
     data_sorted = Dataset(
         data.x[order],
-        jnp.where(data.mask, data.y, 0)[order],
+        jnp.where(pending, y, data.y)[order],
         (data.mask | pending)[order],
         data.variance[order],
     )
@@ -250,12 +248,10 @@ class GPPosterior(Posterior):
     def incumbent(self) -> Float[Array, " d"]:
         """The point with the best posterior mean, of those observed or pending."""
         alpha = self.inverse_factor.T @ self.white
-        noise = (
-            jnp.exp(self.parameters.log_noise)
-            + (jnp.sqrt(self.data.variance) / self.scale) ** 2
-        )
-        mean = (self.data.y - self.location) / self.scale - noise * alpha
-        return self.data.x[jnp.argmin(jnp.where(self.data.mask, mean, jnp.inf))]
+        data = standardized(self.data, self.location, self.scale)
+        noise = jnp.exp(self.parameters.log_noise) + data.variance
+        mean = data.y - noise * alpha
+        return data.x[jnp.argmin(jnp.where(data.mask, mean, jnp.inf))]
 
     def leave_one_out(self) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Mean and variance of each observed value, predicted from all the others.

@@ -97,6 +97,7 @@ def standardized(
 ) -> Dataset:
     """The data with values, and variances, in standard deviations from the mean."""
     y = jnp.where(data.mask, (data.y - location) / scale, 0)
+    # The square comes last, because that of a tiny scale would be zero.
     return Dataset(data.x, y, data.mask, (jnp.sqrt(data.variance) / scale) ** 2)
 
 

@@ -11,7 +11,6 @@ from scipy import stats
 from bojax.surrogates.outcomes import log_warp, unchanged, yeo_johnson
 
 MAPS = {f.__name__: jax.jit(f) for f in (unchanged, log_warp, yeo_johnson)}
-
 CAPACITY = 16
 
 
