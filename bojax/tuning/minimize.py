@@ -96,7 +96,8 @@ def minimize(
         key: an integer, or a JAX key. The same key and values give the same run.
         strategy: how to search; `bojax.strategies.BayesOpt(space)` by default.
         stopping: a rule that may end a generator's trial early, see
-            `bojax.tuning.study.StoppingRule`.
+            `bojax.tuning.study.StoppingRule`, such as
+            `bojax.curves.PredictiveStopping(horizon=100)`.
         x0: a configuration, or several, to try first.
         timeout: seconds after which no new trial starts. A running one is finished.
         callbacks: called as `callback(study, trial)` after each trial, failed ones

@@ -1,0 +1,1 @@
+"""Posteriors of learning curves: by importance sampling, SMC and MCMC."""
