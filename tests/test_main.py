@@ -12,6 +12,7 @@ import optax
 import pytest
 from flax import nnx
 
+import bojax
 from bojax import __main__ as command_line
 from bojax import _demo
 
@@ -203,6 +204,17 @@ def test_compiled_programs_go_where_the_platform_keeps_such(
     assert command_line.cache_folder() == pathlib.Path(expected)
 
 
+def test_epochs_that_were_saved_are_counted():
+    space = bojax.Space({"a": bojax.Float(0, 1)})
+    trials = bojax.Study(space, bojax.strategies.Random(space)).ask(2)
+    for trial, state, epochs in zip(
+        trials, ("done", "stopped"), (_demo.EPOCHS, _demo.EPOCHS - 5), strict=True
+    ):
+        trial.state, trial.curve = state, [(1, 0.5)] * epochs
+    planned = 2 * _demo.EPOCHS
+    assert f"saved 5 of {planned} epochs ({5 / planned:.0%})" in _demo.saved(trials)
+
+
 @pytest.mark.long
 def test_demo_from_a_cold_start_and_again(tmp_path):
     def demo(out):
@@ -213,6 +225,7 @@ def test_demo_from_a_cold_start_and_again(tmp_path):
 
     cold, warm = demo("first"), demo("second")
     assert "best 0.0" in cold.stderr
+    assert f"of {12 * _demo.EPOCHS} epochs" in cold.stdout
     lines = cold.stdout.splitlines()
     assert sum(line.lstrip()[:1].isdigit() for line in lines) >= 5
     assert any((tmp_path / "cache").iterdir())

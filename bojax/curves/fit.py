@@ -72,6 +72,8 @@ def fit(
     minimize = direction == "minimize"
     grid = _grid(horizon)
     finished = _finished(finished, horizon)
+    if finished is not None and not np.isfinite(finished).any():
+        finished = None  # trainings that all failed say nothing of one that has not
     infinite = np.isinf(y).any(1)
     values = np.where(np.isinf(y), np.nan, y)
     offset, unit = _units(values, minimize, model)
@@ -131,7 +133,8 @@ def _checked(y, steps, horizon, model, method, direction):
     if y.ndim not in (1, 2) or y.shape[0] == 0:
         raise ValueError(f"y: expected [t] or [n, t] values, got shape {y.shape}")
     y = np.atleast_2d(y)
-    if steps is None:
+    counted = steps is None
+    if counted:
         steps = np.arange(1.0, y.shape[1] + 1)
     steps = np.asarray(steps, float)
     if steps.shape != (y.shape[1],):
@@ -147,7 +150,9 @@ def _checked(y, steps, horizon, model, method, direction):
             f"horizon: expected a step beyond the data, which ends at {last:g}, "
             f"got {horizon!r}"
         )
-    kept = steps <= max(last, steps[0] if len(steps) else 0)
+    # A padding of NaN is no part of a curve; steps that were named are.
+    end = max(last, 1.0) if counted else np.inf
+    kept = steps <= end
     return y[:, kept], steps[kept], single
 
 

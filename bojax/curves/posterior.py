@@ -165,27 +165,23 @@ class CurvePosterior:
 
         Noise at different steps is taken as independent given the curve.
         """
-        last = self.steps[
-            np.max(np.flatnonzero(~np.isnan(self.observed).all(0)), initial=0)
-        ]
-        rest = self.grid > last
-        if not rest.any():
-            rest = self.grid == self.grid[-1]
-        rest &= np.append(True, np.diff(self.grid) > 0)
-        u = (best - self.components.center[:, :, rest]) / self.components.scale[
-            :, :, rest
-        ]
+        seen = np.where(np.isnan(self.observed), -1.0, self.steps)
+        last = np.minimum(seen.max(1, initial=-1.0), self.grid[-1] - 1e-9)
+        new = np.append(True, np.diff(self.grid) > 0)
+        rest = (self.grid > last[:, None]) & new
+        u = (best - self.components.center) / self.components.scale
         below = _t_below(u, self.components.dof[:, :, None])
         worse = 1 - below if self.minimize else below
-        never = np.exp(np.sum(np.log(np.maximum(worse, 1e-300)), axis=2))
+        log_worse = np.where(rest[:, None], np.log(np.maximum(worse, 1e-300)), 0.0)
+        never = np.exp(np.sum(log_worse, axis=2))
         ever = np.sum(self.components.weight * (1 - never), axis=1)
         return float(ever[0]) if self.single else ever
 
     def update(self, new_y) -> "CurvePosterior":
         """The posterior after one more step.
 
-        Components are weighted anew by what they said of it. Where too few are left,
-        or the steps do not continue by ones, everything is fitted anew.
+        The step is the last one and 1. Components are weighted anew by what they said
+        of it. Where too few are left, or noise is correlated, everything is fitted anew.
 
         Args:
             new_y: the value at the next step, NaN where there is none; a batch's `[n]`.
@@ -195,66 +191,35 @@ class CurvePosterior:
             raise ValueError(
                 f"new_y: expected {len(self.observed)} values, got {new_y.shape}"
             )
-        used = (
-            int(np.max(np.flatnonzero(~np.isnan(self.observed).all(0)), initial=-1)) + 1
-        )
-        step = float(self.steps[used - 1] + 1) if used else 1.0
+        step = float(self.steps[-1] + 1) if len(self.steps) else 1.0
         if step > self.horizon:
             raise ValueError(
                 f"new_y: expected none beyond the horizon {self.horizon:g}"
             )
-        observed = np.concatenate([self.observed[:, :used], new_y[:, None]], 1)
-        steps = np.append(self.steps[:used], step)
-        center = self._at(step, self.components.center)[:, :, 0]
-        curve = self._at(step, self.components.curve)[:, :, 0]
+        observed = np.concatenate([self.observed, new_y[:, None]], 1)
+        steps = np.append(self.steps, step)
+        seen = np.where(np.isfinite(new_y), new_y, 0.0)[:, None]
         scale = self._at(step, self.components.scale)[:, :, 0]
-        residual = (new_y[:, None] - center) / scale
-        gain = _log_t(residual, self.components.dof) - np.log(scale)
+        center = self._at(step, self.components.center)[:, :, 0]
+        gain = _log_t((seen - center) / scale, self.components.dof) - np.log(scale)
         gain = np.where(np.isnan(new_y)[:, None], 0.0, gain)
-        gain = gain - gain.max(1, keepdims=True)
+        gain = np.maximum(gain - gain.max(1, keepdims=True), -700.0)
         weight = self.components.weight * np.exp(gain)
         weight /= weight.sum(1, keepdims=True)
         left = 1 / np.sum(weight**2, 1)
-        doubtful = ~np.asarray(self.converged) | (left < _FEW * weight.shape[1])
-        # At the horizon itself there is nothing left to be foretold.
-        again = np.any(doubtful) or np.any(self.components.rho < 0)
-        if again and step < self.horizon:
+        doubtful = ~np.asarray(self.converged) | ~(left >= _FEW * weight.shape[1])
+        # Where noise is correlated the paths themselves change. At the horizon there is
+        # nothing left to be foretold.
+        again = np.any(doubtful) or np.any(self.components.rho != 0)
+        if (again or np.any(np.isinf(new_y))) and step < self.horizon:
             return self.refit(observed, steps)
-        gap = np.maximum(self.grid - step, 0.0)
-        off = np.where(np.isnan(new_y)[:, None], 0.0, new_y[:, None] - curve)
-        rho = self.components.rho[:, :, None]
-        decay = np.where(rho > 0, rho**gap, 0.0)
-        plain = self._noise()
-        seen = ~np.isnan(new_y)[:, None, None]
-        components = dataclasses.replace(
-            self.components,
-            weight=weight,
-            center=np.where(
-                seen,
-                self.components.curve + decay * off[:, :, None],
-                self.components.center,
-            ),
-            scale=np.where(
-                seen,
-                plain * np.sqrt(np.maximum(1 - decay**2, 1e-6)),
-                self.components.scale,
-            ),
-        )
         return dataclasses.replace(
             self,
             observed=observed,
             steps=steps,
-            components=components,
+            components=dataclasses.replace(self.components, weight=weight),
             ess=float(left[0]) if self.single else left,
         )
-
-    def _noise(self):
-        """The scale of the noise far from what was measured."""
-        rho = self.components.rho[:, :, None]
-        last = self.steps[-1] if len(self.steps) else 0.0
-        gap = np.maximum(self.grid - last, 0.0)
-        decay = np.where(rho > 0, np.abs(rho) ** gap, 0.0)
-        return self.components.scale / np.sqrt(np.maximum(1 - decay**2, 1e-6))
 
     def _at(self, steps, paths):
         """Paths at any steps, along straight lines between those of the grid."""

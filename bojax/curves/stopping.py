@@ -51,27 +51,32 @@ class _Background:
         self, predict: Callable[..., Decision], curve: np.ndarray, best: float, *rest
     ) -> Decision:
         """The newest decision on this training that is ready; asks for a newer one."""
+        now = _Asked(curve, best)
         with self._lock:
             mine = [asked for asked in self._asked if asked.begins(curve)]
             ready = [asked for asked in mine if asked.future.done()]
-            newest = max(ready, key=lambda asked: len(asked.curve), default=None)
-            now = _Asked(curve, best)
+            newest = max(
+                reversed(ready), key=lambda asked: len(asked.curve), default=None
+            )
             waiting = len(ready) < len(mine)
             if not waiting and (newest is None or not newest.same(now)):
                 if self._worker is None:
                     self._worker = concurrent.futures.ThreadPoolExecutor(1)
                 now.future = self._worker.submit(predict, now.curve, best, *rest)
                 self._asked.append(now)
-            done = [asked for asked in self._asked if asked.future.done()]
-            for asked in [*done[:-_KEPT], *(set(ready) - {newest})]:
-                if asked in self._asked:
-                    self._asked.remove(asked)
+            self._forget({asked for asked in ready if asked is not newest})
             if newest is not None and newest.future.exception():
-                self._asked.remove(newest)  # it is raised once
+                self._forget({newest})  # it is raised once
         # Incumbents get better: what had no chance then has none now.
         if newest is not None and best <= newest.best:
             return newest.future.result()
         return Decision(reason="still predicting")
+
+    def _forget(self, old: set[_Asked]) -> None:
+        """These, and what was answered long ago."""
+        done = [asked for asked in self._asked if asked.future.done()]
+        old = old.union(done[:-_KEPT])
+        self._asked = [asked for asked in self._asked if asked not in old]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Background)

@@ -4,6 +4,7 @@ import math
 import pickle
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -217,3 +218,174 @@ def test_known_drops_and_a_known_validation_set():
     plain = fit(loss(noise=0.0), HORIZON)
     assert posterior.std(13)[0] > plain.std(13)[0]
     assert posterior.std(30)[0] > 0.9 * math.sqrt(0.25 * 0.75 / 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"model": "domhan"}, "model"),
+        ({"method": "magic"}, "method"),
+        ({"direction": "up"}, "direction"),
+    ],
+)
+def test_bad_names_are_value_errors_without_a_type_checker(
+    arguments, named, monkeypatch
+):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=f"^{named}: expected"):
+        fit(loss(), HORIZON, **arguments)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_units_do_not_matter_to_spreads_either(unit):
+    plain, scaled = fit(loss(), HORIZON), fit(unit * loss(), HORIZON)
+    steps, levels = [3, 20, HORIZON], [0.05, 0.5, 0.95]
+    np.testing.assert_allclose(scaled.std(steps), unit * plain.std(steps), rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled.quantile(levels, steps), unit * plain.quantile(levels, steps), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        scaled.prob_ever_better(0.2 * unit), plain.prob_ever_better(0.2), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "y", [[0.5] * 8, [0.0] * 8, [-np.inf, 0.5, 0.4, 0.3], [1, 2, 3]], ids=str
+)
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_flat_infinite_and_whole_numbers_have_finite_answers(y, direction):
+    posterior = fit(y, HORIZON, direction=direction)
+    for answer in all_answers(posterior):
+        assert np.all(np.isfinite(answer))
+    if np.isinf(y).any():
+        assert posterior.converged is False
+
+
+def test_an_update_has_the_probabilities_of_fitting_anew():
+    for model in (LCPFN_PRIOR, ROBUST):
+        updated = fit(loss(), HORIZON, model=model).update(loss(t=13)[-1])
+        anew = fit(loss(t=13), HORIZON, model=model)
+        for best in (0.2, 0.25, 0.3):
+            off = updated.prob_better(best, 30) - anew.prob_better(best, 30)
+            # Of two estimates from a hundred effective draws or more each.
+            assert abs(off) < 4 * math.sqrt(2 * 0.25 / 100)
+        # Steps that have passed: the noise there is what it was, and so is the curve.
+        for step in (3, 8, 12, 13):
+            spread = anew.std(step)[0]
+            assert abs(updated.mean(step) - anew.mean(step)) < 0.5 * spread
+            assert 0.6 * spread < updated.std(step)[0] < 1.6 * spread
+
+
+def test_an_update_leaves_the_curve_of_passed_steps_where_it_was():
+    posterior = fit(loss(), HORIZON)
+    updated = posterior.update(loss(t=13)[-1] + 0.05)
+    assert updated.components.center is not posterior.components.center
+    past = updated.grid < 13
+    np.testing.assert_allclose(
+        updated.components.center[:, :, past], updated.components.curve[:, :, past]
+    )
+
+
+def test_an_update_of_a_missing_value_takes_its_step():
+    posterior = fit(loss(), HORIZON).update(np.nan).update(0.3)
+    assert posterior.steps[-1] == 14
+    assert np.isnan(posterior.observed[0, 12])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_update_of_an_infinite_value_is_an_honest_doubt(value):
+    updated = fit(loss(), HORIZON).update(value)
+    assert np.isfinite(updated.mean(30)).all()
+    assert updated.converged is False
+
+
+def test_an_update_knows_where_each_curve_of_a_batch_had_ended():
+    batch = np.full((2, 12), np.nan)
+    batch[0, :9], batch[1] = loss(1, t=9), loss(2)
+    posterior = fit(batch, HORIZON)
+    new = posterior.mean(13)[:, 0]
+    updated = posterior.update(new)
+    rho = posterior.components.rho
+    if updated.components.rho is not rho:
+        pytest.skip("fitted anew")
+    for row, last in enumerate((9, 12)):
+        at, moves = int(np.flatnonzero(posterior.grid == 14)[0]), rho[row] > 0.5
+        before = posterior.components.scale[row, moves, at]
+        r = rho[row, moves]
+        sigma = before / np.sqrt(1 - r ** (2 * (14 - last)))
+        after = updated.components.scale[row, moves, at]
+        np.testing.assert_allclose(after, sigma * np.sqrt(1 - r**2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", [LCPFN_PRIOR, ROBUST, DOMHAN], ids=type)
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_ever_is_at_least_as_likely_as_in_the_end(model, direction):
+    y = loss() if direction == "minimize" else 1 - loss()
+    posterior = fit(y, HORIZON, model=model, direction=direction)
+    for best in (0.1, 0.2, 0.3, 0.7, 0.8, 0.9):
+        ever, end = posterior.prob_ever_better(best), posterior.prob_better(best, 30)
+        assert 0 <= end <= ever + 1e-12
+        assert ever <= 1 + 1e-12
+
+
+def test_ever_of_a_batch_begins_where_each_curve_ends():
+    batch = np.full((2, 12), np.nan)
+    batch[0, :5], batch[1] = loss(1, noise=0.05, t=5), loss(2)
+    alone = fit(batch[0, :5], HORIZON)
+    best = float(alone.quantile(0.3, 6)[0])
+    both = fit(batch, HORIZON)
+    np.testing.assert_allclose(both.mean(30)[0], alone.mean(30), rtol=1e-6)
+    np.testing.assert_allclose(
+        both.prob_ever_better(best)[0], alone.prob_ever_better(best), atol=1e-4
+    )
+
+
+def test_a_horizon_between_steps_and_one_beyond_the_grid():
+    between = fit(loss(), HORIZON + 0.5)
+    assert between.horizon == HORIZON + 0.5
+    assert np.isfinite(between.mean([1, 30.25, 30.5])).all()
+    far = fit(loss(), 1000, model=LCPFN_PRIOR, method="importance")
+    assert len(far.grid) == 256
+    assert far.horizon == 1000
+    assert np.isfinite(far.quantile([0.1, 0.9], [13, 500, 1000])).all()
+
+
+def test_finished_curves_that_know_of_a_jump_to_come():
+    rng = np.random.default_rng(1)
+
+    def jumping(level):
+        curve = level + 0.3 / STEPS + 0.003 * rng.normal(size=HORIZON)
+        return np.where(STEPS >= 12, curve - 0.2, curve)
+
+    finished = [jumping(level) for level in rng.uniform(0.4, 0.6, 20)]
+    truth = jumping(0.5)
+    alone = fit(truth[:8], HORIZON)
+    informed = fit(truth[:8], HORIZON, finished=finished)
+    drop = informed.mean([11, 12])
+    assert abs(drop[1] - drop[0] + 0.2) < 0.05
+    low, high = informed.quantile([0.05, 0.95], [12, 20, 30])
+    assert np.all((low < truth[[11, 19, 29]]) & (truth[[11, 19, 29]] < high))
+    drop = alone.mean([11, 12])
+    assert abs(drop[1] - drop[0]) < 0.05
+    turned = fit(
+        -truth[:8], HORIZON, finished=-np.array(finished), direction="maximize"
+    )
+    np.testing.assert_allclose(turned.mean(30), -informed.mean(30), rtol=1e-6)
+    np.testing.assert_allclose(turned.std(30), informed.std(30), rtol=1e-6)
+
+
+@pytest.mark.parametrize("num", [1, 12])
+def test_finished_curves_that_all_failed(num):
+    posterior = fit(loss(), HORIZON, finished=np.full((num, HORIZON), np.nan))
+    for answer in all_answers(posterior):
+        assert np.all(np.isfinite(answer))
+
+
+def test_a_finished_curve_that_failed_among_others():
+    finished = [loss(seed, t=HORIZON) for seed in range(12)]
+    finished[3][20:] = np.nan
+    posterior = fit(loss(20), HORIZON, finished=finished)
+    for answer in all_answers(posterior):
+        assert np.all(np.isfinite(answer))
+    # The mean is pulled by the chance to fail, the median is not.
+    assert abs(posterior.quantile(0.5, 30)[0] - 0.25) < 0.05
