@@ -2,6 +2,11 @@
 
 The identities between them, which leave about six that differ, stand with each.
 
+Values and gradients are finite, in either precision, at steps from 1 to 1e6 where
+positive parameters lie between 1e-6 and 1e6 and the others within 100 of zero: beyond
+six standard deviations of anybody's prior. Exponents above 40 count as 40, which no
+curve that is seen comes near to. Where a logarithm has no argument the value is NaN.
+
 References:
     Domhan, Springenberg and Hutter (2015), Speeding up automatic hyperparameter
     optimization of deep neural networks by extrapolation of learning curves, table 1;
@@ -19,80 +24,147 @@ Number = Float[Array, "..."] | float
 """One step or parameter, or as many as broadcast."""
 
 
-def _log(x):
-    return jnp.log(jnp.asarray(x, jnp.result_type(float)))
+def _exp(exponent):
+    """Exponential that leaves room for its gradient in single precision."""
+    return jnp.exp(jnp.minimum(exponent, 40.0))
 
 
-def _decay(rate, log_x):
-    """exp(-rate x), for rates and steps of any size."""
-    return jnp.exp(-jnp.exp(jnp.minimum(_log(rate) + log_x, 7.0)))
+def _rate(log_rate):
+    """Exponential of which nothing but exp(-rate) matters: that is 0 from e^7 on."""
+    return jnp.exp(jnp.minimum(log_rate, 7.0))
+
+
+def _between(alpha, beta, rate):
+    """From beta up to alpha as the rate grows, exact at either end."""
+    return beta * jnp.exp(-rate) - alpha * jnp.expm1(-rate)
 
 
 def vap(x: Number, a: Number, b: Number, c: Number) -> Float[Array, "..."]:
     """Vapor pressure: exp(a + b / x + c ln x).
 
+    Args:
+        x: the step.
+        a: logarithm of the level, of either sign.
+        b: what the first steps lack, or have too much, of either sign.
+        c: power of the growth at the end, of either sign. It rises throughout where b
+            <= 0 and c >= 0.
+
+    References:
+        Domhan et al. (2015), table 1, "vapor pressure".
+
     Example:
         >>> float(vap(1.0, 0.0, 0.0, 1.0))
         1.0
     """
-    return jnp.exp(jnp.minimum(a + b / x + c * _log(x), 80.0))
+    return _exp(a + b / x + c * jnp.log(x))
 
 
 def pow3(x: Number, c: Number, a: Number, alpha: Number) -> Float[Array, "..."]:
-    """Power law with three parameters: c - a x^-alpha, of alpha > 0.
+    """Power law with three parameters: c - a x^-alpha.
 
-    It is `pow4` with b = 0 and a^(-1 / alpha) for a.
+    It is `pow4` with b = 0 and, for a > 0, a^(-1 / alpha) in place of a.
+
+    Args:
+        x: the step.
+        c: the limit.
+        a: what step 1 is short of it, of either sign.
+        alpha: the power, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "pow3"; Kolachina et al. (2012).
 
     Example:
         >>> float(pow3(4.0, 1.0, 0.5, 0.5))
         0.75
     """
-    return c - a * jnp.exp(-alpha * _log(x))
+    return c - a * jnp.exp(-alpha * jnp.log(x))
 
 
 def log_log_linear(x: Number, a: Number, b: Number) -> Float[Array, "..."]:
-    """Log-log linear: ln(a ln x + b), of a > 0 and b > 0.
+    """Log-log linear: ln(a ln x + b).
+
+    It has no limit.
+
+    Args:
+        x: the step.
+        a: slope of the inner line, positive.
+        b: its value at step 1, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "log log linear".
 
     Example:
         >>> float(log_log_linear(1.0, 1.0, 1.0))
         0.0
     """
-    return jnp.log(a * _log(x) + b)
+    return jnp.log(a * jnp.log(x) + b)
 
 
 def hill3(x: Number, theta: Number, eta: Number, kappa: Number) -> Float[Array, "..."]:
-    """Hill's curve: theta x^eta / (kappa^eta + x^eta), of kappa > 0.
+    """Hill's curve: theta x^eta / (kappa^eta + x^eta).
 
     It is `log_power` with c = -eta and b = ln kappa, and `mmf` with beta = 0, delta =
-    eta and 1 / kappa for kappa.
+    eta and 1 / kappa in place of kappa.
+
+    Args:
+        x: the step.
+        theta: the limit.
+        eta: steepness, positive.
+        kappa: the step that is half-way from 0 to the limit, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "Hill3".
 
     Example:
         >>> round(float(hill3(3.0, 0.8, 2.0, 3.0)), 4)
         0.4
     """
-    return theta * jax.nn.sigmoid(eta * (_log(x) - _log(kappa)))
+    return theta * jax.nn.sigmoid(eta * jnp.log(x / kappa))
 
 
 def log_power(x: Number, a: Number, b: Number, c: Number) -> Float[Array, "..."]:
     """Log power: a / (1 + (x / e^b)^c).
 
+    It is `hill3` with eta = -c and kappa = e^b.
+
+    Args:
+        x: the step.
+        a: the limit, where c < 0.
+        b: logarithm of the step that is half-way there, of either sign.
+        c: steepness, negative for a curve that rises.
+
+    References:
+        Domhan et al. (2015), table 1, "log power".
+
     Example:
         >>> round(float(log_power(1.0, 0.8, 0.0, -1.0)), 4)
         0.4
     """
-    return a * jax.nn.sigmoid(-c * (_log(x) - b))
+    return a * jax.nn.sigmoid(-c * (jnp.log(x) - b))
 
 
 def pow4(
     x: Number, c: Number, a: Number, b: Number, alpha: Number
 ) -> Float[Array, "..."]:
-    """Power law with four parameters: c - (a x + b)^-alpha, of a, alpha > 0, b >= 0.
+    """Power law with four parameters: c - (a x + b)^-alpha.
+
+    With b = 0 it is `pow3`, with a^-alpha in place of a.
+
+    Args:
+        x: the step.
+        c: the limit.
+        a: scale of the steps, positive.
+        b: their shift, zero or positive.
+        alpha: the power, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "pow4"; Kolachina et al. (2012).
 
     Example:
         >>> float(pow4(1.0, 1.0, 3.0, 1.0, 0.5))
         0.5
     """
-    return c - jnp.exp(jnp.minimum(-alpha * jnp.log(a * x + b), 80.0))
+    return c - _exp(-alpha * jnp.log(a * x + b))
 
 
 def mmf(
@@ -100,62 +172,119 @@ def mmf(
 ) -> Float[Array, "..."]:
     """Morgan, Mercer and Flodin: alpha - (alpha - beta) / (1 + (kappa x)^delta).
 
+    With beta = 0 it is `hill3`, with eta = delta and 1 / kappa in place of kappa.
+
+    Args:
+        x: the step.
+        alpha: the limit.
+        beta: the level that it comes from.
+        kappa: inverse of the step that is half-way, positive.
+        delta: steepness, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "MMF"; Morgan, Mercer and Flodin (1975), General
+        model for nutritional responses of higher organisms.
+
     Example:
         >>> float(mmf(2.0, 0.75, 0.25, 0.5, 3.0))
         0.5
     """
-    return alpha - (alpha - beta) * jax.nn.sigmoid(-delta * (_log(x) + _log(kappa)))
+    z = delta * jnp.log(kappa * x)
+    return alpha * jax.nn.sigmoid(z) + beta * jax.nn.sigmoid(-z)
 
 
 def exp4(
     x: Number, c: Number, a: Number, b: Number, alpha: Number
 ) -> Float[Array, "..."]:
-    """Exponential with four parameters: c - exp(-a x^alpha + b), of a, alpha > 0.
+    """Exponential with four parameters: c - exp(-a x^alpha + b).
 
-    It is `janoschek` where e^b is the difference of its two levels.
+    It is `janoschek` with limit c, level c - e^b before the first step, k = a and delta
+    = alpha; so every `janoschek` that rises is one of these.
+
+    Args:
+        x: the step.
+        c: the limit.
+        a: rate, positive.
+        b: logarithm of the whole rise, of either sign.
+        alpha: power of the steps, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "exp4"; Kolachina et al. (2012).
 
     Example:
         >>> float(exp4(1.0, 1.0, 0.5, 0.5, 1.0))
         0.0
     """
-    return c - _decay(a, alpha * _log(x)) * jnp.exp(b)
+    return c - _exp(b - _rate(jnp.log(a) + alpha * jnp.log(x)))
 
 
 def janoschek(
     x: Number, alpha: Number, beta: Number, k: Number, delta: Number
 ) -> Float[Array, "..."]:
-    """Janoschek: alpha - (alpha - beta) exp(-k x^delta), of k, delta > 0.
+    """Janoschek: alpha - (alpha - beta) exp(-k x^delta).
+
+    It is `weibull` with kappa = k^(1 / delta) and, for alpha > beta, `exp4` with e^b =
+    alpha - beta.
+
+    Args:
+        x: the step.
+        alpha: the limit.
+        beta: the level that it comes from.
+        k: rate, positive.
+        delta: power of the steps, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "Janoschek".
 
     Example:
         >>> round(float(janoschek(1.0, 1.0, 0.0, 1.0, 2.0)), 4)
         0.6321
     """
-    return alpha - (alpha - beta) * _decay(k, delta * _log(x))
+    return _between(alpha, beta, _rate(jnp.log(k) + delta * jnp.log(x)))
 
 
 def weibull(
     x: Number, alpha: Number, beta: Number, kappa: Number, delta: Number
 ) -> Float[Array, "..."]:
-    """Weibull: alpha - (alpha - beta) exp(-(kappa x)^delta), of kappa, delta > 0.
+    """Weibull: alpha - (alpha - beta) exp(-(kappa x)^delta).
 
     It is `janoschek` with k = kappa^delta.
+
+    Args:
+        x: the step.
+        alpha: the limit.
+        beta: the level that it comes from.
+        kappa: inverse of the step with all but 1 / e of the rise behind it, positive.
+        delta: power of the steps, positive.
+
+    References:
+        Domhan et al. (2015), table 1, "Weibull".
 
     Example:
         >>> round(float(weibull(2.0, 1.0, 0.0, 0.5, 3.0)), 4)
         0.6321
     """
-    rise = jnp.exp(jnp.minimum(delta * (_log(kappa) + _log(x)), 7.0))
-    return alpha - (alpha - beta) * jnp.exp(-rise)
+    return _between(alpha, beta, _rate(delta * jnp.log(kappa * x)))
 
 
 def ilog2(x: Number, c: Number, a: Number) -> Float[Array, "..."]:
     """Inverse logarithm: c - a / ln(x + 1).
 
+    Others write ln x, which is infinite at step 1.
+
+    Args:
+        x: the step.
+        c: the limit, approached as slowly as the logarithm grows.
+        a: what is missing at step e - 1, of either sign.
+
+    References:
+        Domhan et al. (2015), table 1, "ilog2"; Kolachina et al. (2012).
+
     Example:
         >>> round(float(ilog2(1.0, 1.0, 0.6931472)), 4)
         0.0
     """
-    return c - a / jnp.log1p(jnp.asarray(x, jnp.result_type(float)))
+    return c - a / jnp.log1p(x)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -181,7 +181,7 @@ class CurvePosterior:
         """The posterior after one more step.
 
         The step is the last one and 1. Components are weighted anew by what they said
-        of it. Where too few are left, or noise is correlated, everything is fitted anew.
+        of it. Where few are left, or noise is correlated, everything is fitted anew.
 
         Args:
             new_y: the value at the next step, NaN where there is none; a batch's `[n]`.

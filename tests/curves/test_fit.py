@@ -299,24 +299,6 @@ def test_an_update_of_an_infinite_value_is_an_honest_doubt(value):
     assert updated.converged is False
 
 
-def test_an_update_knows_where_each_curve_of_a_batch_had_ended():
-    batch = np.full((2, 12), np.nan)
-    batch[0, :9], batch[1] = loss(1, t=9), loss(2)
-    posterior = fit(batch, HORIZON)
-    new = posterior.mean(13)[:, 0]
-    updated = posterior.update(new)
-    rho = posterior.components.rho
-    if updated.components.rho is not rho:
-        pytest.skip("fitted anew")
-    for row, last in enumerate((9, 12)):
-        at, moves = int(np.flatnonzero(posterior.grid == 14)[0]), rho[row] > 0.5
-        before = posterior.components.scale[row, moves, at]
-        r = rho[row, moves]
-        sigma = before / np.sqrt(1 - r ** (2 * (14 - last)))
-        after = updated.components.scale[row, moves, at]
-        np.testing.assert_allclose(after, sigma * np.sqrt(1 - r**2), rtol=1e-6)
-
-
 @pytest.mark.parametrize("model", [LCPFN_PRIOR, ROBUST, DOMHAN], ids=type)
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_ever_is_at_least_as_likely_as_in_the_end(model, direction):
