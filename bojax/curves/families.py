@@ -4,7 +4,7 @@ The identities between them, which leave about six that differ, stand with each.
 
 Values and gradients are finite, in either precision, at steps from 1 to 1e6 where
 positive parameters lie between 1e-6 and 1e6 and the others within 100 of zero: beyond
-six standard deviations of anybody's prior. Exponents above 40 count as 40, which no
+five standard deviations of LC-PFN's priors. Exponents above 40 count as 40, which no
 curve that is seen comes near to. Where a logarithm has no argument the value is NaN.
 
 References:
