@@ -10,9 +10,12 @@ In its subfolder `curves`:
   `taskset_imdb_patch32_GRU64_avg_bs128.npz`: `valid_loss` [1000, 51] of two RNNs under
   1,000 configurations of Adam each; the first column is the loss before training. The
   slice of TaskSet in https://github.com/releaunifreiburg/DyHPO (Apache-2.0).
+- `lcpfn_prior.npz`: `observed` and noise-free `mean`, [400, 100] each, drawn with
+  https://github.com/automl/lcpfn (MIT) from its prior.
 """
 
 import csv
+import functools
 import gzip
 import os
 import pathlib
@@ -20,14 +23,16 @@ import pathlib
 import numpy as np
 
 ACCURACIES = ("metaqnn_svhn", "metaqnn_cifar10", "deep_resnets_cifar10")
+RESULTS = pathlib.Path(__file__).parent / "results"
 LOSSES = (
     "taskset_imdb_patch128_LSTM128_avg_bs64",
     "taskset_imdb_patch32_GRU64_avg_bs128",
 )
 
 
+@functools.cache
 def load(name: str) -> np.ndarray:
-    """Curves [k, H] of a set, lower is better: minus the accuracy, or the loss.
+    """Curves [k, H] of a set, lower is better: the error or the loss.
 
     NaN from where a training has failed.
     """
@@ -42,7 +47,12 @@ def load(name: str) -> np.ndarray:
         rows = list(csv.DictReader(stream))
     columns = [column for column in rows[0] if column.startswith("acc_")]
     columns.sort(key=lambda column: int(column[4:]))
-    return -np.array([[float(row[column]) for column in columns] for row in rows])
+    return 1 - np.array([[float(row[column]) for column in columns] for row in rows])
+
+
+def lcpfn_curves() -> np.ndarray:
+    """Noisy curves [400, 100] of LC-PFN's prior."""
+    return np.load(_folder() / "lcpfn_prior.npz")["observed"]
 
 
 def _folder() -> pathlib.Path:

@@ -17,7 +17,6 @@ Losses are scored on a bounded scale: what exceeds twice the median loss before
 training, and what has failed, is put there, in truths and forecasts alike.
 """
 
-import pathlib
 import time
 
 import numpy as np
@@ -25,7 +24,6 @@ import numpy as np
 from benchmarks.curves import data, scores
 from bojax.curves.study import Study
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 NAMES = (*data.ACCURACIES, *data.LOSSES)
 CUTOFFS = (0.2, 0.4, 0.6)
 SAMPLES = 1000
@@ -209,8 +207,8 @@ def main() -> None:
         *reproduced(),
     ]
     print("\n".join(text))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "real.md").write_text("\n".join(text) + "\n")
+    data.RESULTS.mkdir(exist_ok=True)
+    (data.RESULTS / "real.md").write_text("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":

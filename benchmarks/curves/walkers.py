@@ -101,7 +101,7 @@ def main(first: int, last: int) -> None:
             done = {(int(r[0]), int(r[1])) for r in csv.reader(lines) if r[0].isdigit()}
     else:
         FILE.write_text("curve,cutoff,log_density\n")
-    observed, _ = lcpfn_curves()
+    observed = lcpfn_curves()
     for curve in range(first, last):
         for cutoff in CUTOFFS:
             if (curve, cutoff) not in done:

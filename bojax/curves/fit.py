@@ -1,8 +1,8 @@
 """From values to a posterior: checks, units, batches, and which inference."""
 
-import dataclasses
 import functools
 import math
+import warnings
 from typing import Any, Literal
 
 import jax
@@ -11,18 +11,22 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from bojax._precision import in_double
+from bojax.curves.finished import ENOUGH, informed
 from bojax.curves.inference.evidence import Data, columns_of, floored
-from bojax.curves.inference.importance import Draws, importance, make_pool
+from bojax.curves.inference.importance import (
+    NUM_NOISES,
+    Draws,
+    importance,
+    make_pool,
+)
 from bojax.curves.inference.smc import smc
 from bojax.curves.models import ROBUST, Model
 from bojax.curves.posterior import RELIABLE, Components, CurvePosterior
-from bojax.curves.study import Study
 
 METHODS = "auto", "importance", "smc", "nuts", "aies"
 _SIZES = 1, 4, 16, 32  # of batches; larger ones are made of these
 _LENGTHS = 8, 16, 32, 48, 64, 96, 128, 192, 256
 _GRID = 256  # steps of a posterior, at most
-_ENOUGH = 10  # finished curves that can do without an expert in doubt
 MIXED = 1.01  # R-hat of chains that have converged
 _FEWEST = 3  # points that say anything about a shape
 
@@ -53,7 +57,8 @@ def fit(
         method: "importance", "smc", or NumPyro's "nuts" and "aies"; "auto" takes
             importance sampling, and SMC for curves where its weights have a tail.
         finished: curves `[k, horizon]` of finished trainings at steps 1, 2, ..., to
-            learn from; NaN where one had failed.
+            learn from; NaN where one had failed. They tell of curves at steps 1, 2,
+            ..., of horizons that are whole and at most 256.
         direction: "minimize" for losses and errors, "maximize" for accuracies.
 
     Raises:
@@ -90,10 +95,10 @@ def fit(
     enough = (~np.isnan(values)).sum(1) >= _FEWEST
     converged = (pareto_k < RELIABLE) & enough & ~infinite
     if finished is not None and len(finished):
-        components, known = _learn(
+        components, known = informed(
             values, steps, finished, components, converged, grid, minimize
         )
-        converged = (converged | (known & (len(finished) >= _ENOUGH))) & ~infinite
+        converged = (converged | (known & (len(finished) >= ENOUGH))) & ~infinite
     refit = functools.partial(
         _refit, horizon, key, model, method, finished, direction, single
     )
@@ -181,8 +186,6 @@ def _grid(horizon: float) -> np.ndarray:
 
 def _units(y, minimize: bool, model: Model):
     """Offset and unit of each curve, such that it rises where it gets better."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of curves without any value
         low, high = np.nanmin(y, 1), np.nanmax(y, 1)
@@ -207,7 +210,9 @@ def _floor(y, model: Model) -> np.ndarray:
     size = getattr(model, "validation_size", None)
     if size is None:
         return np.zeros(len(y))
-    level = np.clip(np.nan_to_num(np.nanmean(y, 1), nan=0.5), 0.01, 0.99)
+    seen = ~np.isnan(y)
+    mean = np.sum(np.where(seen, y, 0.0), 1) / np.maximum(seen.sum(1), 1)
+    level = np.clip(np.where(seen.any(1), mean, 0.5), 0.01, 0.99)
     return np.sqrt(level * (1 - level) / size)
 
 
@@ -291,8 +296,8 @@ _INFERENCE = {"importance": importance, "smc": smc}
 
 def _compiled(method, model, y, floor, steps, horizon, grid, key):
     """Paths of a batch; one compilation for each method, model and bucket."""
-    sizes = (1024, 16) if model.white else (1024, 4)
-    pool = make_pool(model, steps, horizon, key, *sizes)
+    num_noises = NUM_NOISES if model.white else NUM_NOISES // 4
+    pool = make_pool(model, steps, horizon, key, num_noises=num_noises)
 
     def one(arguments):
         y, floor, number = arguments
@@ -325,82 +330,3 @@ def paths(model: Model, draws: Draws, data: Data):
         draws.shape, draws.noise, draws.coefficients
     )
     return curve, center, scale, dof, rho, draws.pareto_k, draws.ess
-
-
-def _learn(y, steps, finished, single, converged, grid, minimize):
-    """Components of what the finished curves of the study say, beside one's own.
-
-    Where a curve's own posterior is in doubt and there are finished curves enough, it
-    has no part in the forecast.
-    """
-    sign = 1.0 if minimize else -1.0
-    whole = np.array_equal(steps, np.arange(1.0, len(steps) + 1))
-    known = np.array(
-        [np.max(np.flatnonzero(~np.isnan(row)), initial=-1) + 1 for row in y]
-    )
-    width = finished.shape[1]
-    usable = (known >= 1) & (known < width) & whole & (len(grid) == width)
-    if not usable.any():
-        return single, usable
-    parts = []
-    for i in range(len(y)):
-        own = Components(
-            *(getattr(single, f.name)[i : i + 1] for f in dataclasses.fields(single))
-        )
-        if usable[i]:
-            t = known[i]
-            prefix = _filled(y[i, :t])
-            mixture = Study(sign * finished, int(t))(sign * prefix[None])
-            path, scale = mixture.path, mixture.scale
-            worst = np.nanmax(np.where(np.isfinite(finished), sign * finished, np.nan))
-            path = np.minimum(path, mixture.worst[:, None, None])
-            values = np.minimum(
-                mixture.warp.inverse(path),
-                max(worst, prefix.max() * sign, prefix.min() * sign),
-            )
-            size = path.shape[1]
-            before = np.broadcast_to(sign * prefix, (1, size, t))
-            curve = sign * np.concatenate([before, values], 2)
-            wide = np.concatenate([np.full((1, size, t), scale.min()), scale], 2)
-            mine = 2.0 / (len(finished) + 2.0)
-            if not converged[i] and len(finished) >= _ENOUGH:
-                mine = 0.0
-            study = Components(
-                mixture.weight / mixture.weight.sum(1, keepdims=True),
-                curve,
-                curve,
-                wide,
-                np.full((1, size), 3.0),
-                np.full((1, size), -1.0),  # what follows is not from reweighting
-            )
-            own = study.joined(own, np.array([mine]))
-        parts.append(own)
-    size = max(part.weight.shape[1] for part in parts)
-    parts = [_padded(part, size) for part in parts]
-    return Components(
-        *(
-            np.concatenate([getattr(part, f.name) for part in parts])
-            for f in dataclasses.fields(single)
-        )
-    ), usable
-
-
-def _padded(part: Components, size: int) -> Components:
-    missing = size - part.weight.shape[1]
-    if not missing:
-        return part
-
-    def more(values):
-        last = np.repeat(values[:, -1:], missing, 1)
-        return np.concatenate([values, last], 1)
-
-    rest = {f.name: more(getattr(part, f.name)) for f in dataclasses.fields(part)}
-    rest["weight"] = np.concatenate([part.weight, np.zeros((1, missing))], 1)
-    return Components(**rest)
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    """A missing value is taken from the one before, or after the gap at the start."""
-    seen = np.flatnonzero(~np.isnan(values))
-    before = np.maximum(np.searchsorted(seen, np.arange(len(values)), "right") - 1, 0)
-    return values[seen[before]]

@@ -26,7 +26,6 @@ _BANDWIDTH = 0.4  # of the kernel on what was missed, in robust standard deviati
 _NARROW = 0.93  # a pool of calibrated forecasts is too wide
 _LOCAL = 0.5  # distance, in standardized level and slope, within which experts compete
 _SCORED = 128  # finished curves that experts are scored on, at most
-_OUTSIDE = 2.0  # pseudo-curves in favor of an expert from outside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +74,9 @@ class Mixture:
     Args:
         warp: to the scale of the model, in which the others are.
         worst: no forecast is worse than what was seen.
-        weight: of each component; they sum to `1 - outside`.
+        weight: of each component; they sum to one.
         path: where they are.
         scale: of the t.
-        outside: weight of the expert from outside.
-        given: its paths, on the user's scale.
     """
 
     warp: Warp
@@ -87,18 +84,13 @@ class Mixture:
     weight: Float[np.ndarray, "n m"]
     path: Float[np.ndarray, "n m h"]
     scale: Float[np.ndarray, "n m h"]
-    outside: Float[np.ndarray, " n"]
-    given: Float[np.ndarray, "n r h"] | None
 
     def prob_below(self, value: float) -> Float[np.ndarray, "n h"]:
-        """P(y < value) at each step, exact but for what the outside expert samples."""
+        """P(y < value) at each step, exactly."""
         z = self.warp(np.asarray(value, float))
         each = _t_below((z - self.path) / self.scale)
         each = np.where((z > self.worst)[:, None, None], 1.0, each)
-        below = np.einsum("nm,nmh->nh", self.weight, each)
-        if self.given is not None:
-            below += self.outside[:, None] * (self.given < value).mean(1)
-        return below
+        return np.einsum("nm,nmh->nh", self.weight, each)
 
     def paths(self, s: int, seed: int = 0) -> Float[np.ndarray, "n {s} h"]:
         """Joint samples, on the user's scale; a failure is infinity.
@@ -110,13 +102,9 @@ class Mixture:
         noise, order = rng.permutation(_t_quantiles(s)), rng.permutation(s)
         n, m = self.weight.shape
         which = np.stack([np.searchsorted(np.cumsum(w), u) for w in self.weight])
-        own = self.outside[:, None] <= 1 - u if self.given is not None else which >= 0
         which, rows = np.minimum(which, m - 1), np.arange(n)[:, None]
         z = self.path[rows, which] + noise[:, None] * self.scale[rows, which]
         y = self.warp.inverse(np.minimum(z, self.worst[:, None, None]))
-        if self.given is not None:
-            some = rng.permutation(np.arange(s) * self.given.shape[1] // s)
-            y = np.where(own[:, :, None], y, self.given[:, some])
         return y[:, order]
 
 
@@ -126,9 +114,6 @@ class Study:
     Args:
         finished: at least one, all of the same length; NaN where a training had failed.
         t: how many values of a running curve are known, at least one.
-        rehearsed: for each finished curve the paths that an expert from outside
-            forecasts from its first `t` values, by which the expert is weighted.
-            Without them its weight is `2 / (k + 2)`.
 
     References:
         Stone (1974), "Cross-validatory choice and assessment of statistical
@@ -143,7 +128,6 @@ class Study:
         self,
         finished: Float[np.ndarray, "k H"],
         t: int,
-        rehearsed: Float[np.ndarray, "k r H"] | None = None,
     ):
         self.t = t
         self.warp = Warp.of(finished)
@@ -165,25 +149,17 @@ class Study:
             scores = np.zeros((1, len(steps), len(prior)))
         else:
             scores = self._scores(scored, steps)
-        if rehearsed is not None:
-            prior = np.append(prior, _OUTSIDE)
-            outside = _score_paths(
-                self.warp(rehearsed[scored][:, :, t + steps]), z[scored][:, t + steps]
-            )
-            scores = np.concatenate([scores, outside[:, :, None]], 2)
         self.share, self.vote = _stack(scores, prior, len(z) / len(scored))
 
     def __call__(
         self,
         observed: Float[np.ndarray, "n t"],
-        expert: Float[np.ndarray, "n r H"] | None = None,
         steps: Int[np.ndarray, " h"] | None = None,
     ) -> Mixture:
         """Forecast curves from their first `t` values.
 
         Args:
             observed: those values; NaN or infinity where a training has failed.
-            expert: paths from outside, if any.
             steps: positions after the `t` known ones, else all.
         """
         steps = np.arange(self.rest.shape[1]) if steps is None else steps
@@ -194,12 +170,6 @@ class Study:
         near = np.exp(-0.5 * ((x[:, None, :2] - self.at) ** 2).sum(2) / _LOCAL**2)
         share = self.share + near @ self.vote
         share /= share.sum(1, keepdims=True)
-        outside = np.zeros(len(z))
-        if share.shape[1] > len(_EXPERTS):
-            outside, share = share[:, -1], share[:, :-1]
-        elif expert is not None:
-            outside = np.full(len(z), _OUTSIDE / (len(self.x) + _OUTSIDE))
-            share = share * (1 - outside[:, None])
         parts = [self._expert(e, x, steps) for e in range(len(_EXPERTS))]
         weight, path, scale = (
             np.concatenate(each, 1) for each in zip(*parts, strict=True)
@@ -210,8 +180,6 @@ class Study:
             weight=weight * np.repeat(share, len(self.x), 1),
             path=path + z[:, -1, None, None],
             scale=scale,
-            outside=outside,
-            given=None if expert is None else expert[:, :, self.t + steps],
         )
 
     def _standardize(self, features: Float[np.ndarray, "n p"]) -> np.ndarray:
@@ -303,45 +271,6 @@ class _Ridge:
         return self.mean[steps] + x @ self.slope[:, steps], leverage
 
 
-def forecast(
-    observed: Float[np.ndarray, "n t"],
-    finished: Float[np.ndarray, "k H"],
-    expert: Float[np.ndarray, "n r H"] | None = None,
-    s: int = 512,
-    seed: int = 0,
-) -> Float[np.ndarray, "n {s} H"]:
-    """Paths of noisy curves to their end; up to what is known they are the data.
-
-    Args:
-        observed: values at steps 1, 2, ...; NaN behind the last one known. One at least
-            is known of each. A failure is infinity, or NaN before a known value.
-        finished: curves of the study's finished trials; NaN where one had failed.
-        expert: paths from a model of single curves, to be mixed in. Without finished
-            curves they are the forecast.
-        s: how many paths.
-        seed: of the order of the paths and of the noise around them.
-    """
-    horizon = finished.shape[1]
-    if not len(finished) and expert is None:
-        raise ValueError("finished: expected a curve, got none, and no expert either")
-    known = observed.shape[1] - np.argmax(~np.isnan(observed[:, ::-1]), 1)
-    if np.isnan(observed).all(1).any() or known.max(initial=1) > horizon:
-        raise ValueError(f"observed: expected 1 to {horizon} values of each curve")
-    paths = np.empty((len(observed), s, horizon))
-    for t in np.unique(known):
-        rows = np.flatnonzero(known == t)
-        paths[rows, :, :t] = observed[rows, None, :t]
-        given = None if expert is None else expert[rows]
-        if t == horizon:
-            continue
-        if len(finished):
-            mixture = Study(finished, int(t))(observed[rows, :t], given)
-            paths[rows, :, t:] = mixture.paths(s, seed)
-        elif given is not None:
-            paths[rows, :, t:] = given[:, np.arange(s) * given.shape[1] // s, t:]
-    return paths
-
-
 def _features(z: Float[np.ndarray, "n t"], t: int) -> Float[np.ndarray, "n 4"]:
     """Level, slope over the last quarter, noise of the last value, rise since early."""
     last = z[:, t - 1]
@@ -395,17 +324,6 @@ def _log_density(
     off = (y[:, None] - path) / scale
     density = 2 / (np.pi * np.sqrt(_DOF)) / scale / (1 + off**2 / _DOF) ** 2
     return np.log(np.einsum("nm,nmh->nh", weight, density))
-
-
-def _score_paths(
-    paths: Float[np.ndarray, "n r h"], y: Float[np.ndarray, "n h"]
-) -> Float[np.ndarray, "n h"]:
-    """Log density of samples at the truth, by a kernel of the same kind."""
-    n, r, _ = paths.shape
-    off = np.abs(paths - np.median(paths, 1, keepdims=True))
-    scale = np.maximum(1.48 * np.median(off, 1, keepdims=True), off)
-    scale = _BANDWIDTH * r**-0.2 * scale + 1e-12 * np.abs(paths).max() + 1e-300
-    return _log_density(y, np.full((n, r), 1 / r), paths, scale)
 
 
 def _stack(
