@@ -1,86 +1,120 @@
-"""A posterior that knows of the study's finished curves: two mixtures in one."""
+"""A posterior that knows of the study's finished curves, beside its own or instead."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from bojax.curves.posterior import Components
 from bojax.curves.study import Study
 
-ENOUGH = 10
-"""Finished curves that can do without a posterior that is in doubt."""
-
-_OWN = 2.0  # finished curves that a curve's own posterior is worth
+ENOUGH = 5
+"""Finished curves beside which a curve's own posterior has no more say."""
 
 
-def informed(y, steps, finished, single, converged, grid, minimize):
-    """Components of what the finished curves of the study say, beside one's own.
+def own_share(num_finished: int) -> float:
+    """What a curve's own posterior counts beside so many finished ones."""
+    return max(0.0, 1 - num_finished / ENOUGH)
 
-    Where a curve's own posterior is in doubt and there are finished curves enough, it
-    has no part in the forecast.
+
+def foretold(
+    values: Float[np.ndarray, "n t"],
+    steps: Float[np.ndarray, " t"],
+    finished: Float[np.ndarray, "k H"],
+    grid: Float[np.ndarray, " g"],
+    minimize: bool,
+) -> tuple[Int[np.ndarray, " m"], Components | None]:
+    """What finished curves tell of others at steps 1, 2, ..., t.
 
     Args:
-        y: values so far `[n, t]`, NaN where there is none.
-        steps: where they were measured `[t]`.
-        finished: finished curves `[k, H]`.
-        single: the posterior of each curve by itself.
-        converged: whether that can be relied on.
+        values: so far, NaN where there is none.
+        steps: where they were measured.
+        finished: at least one, at steps 1, 2, ..., H.
         grid: steps of the components.
         minimize: whether low values are good.
 
     Returns:
-        The components, and of which curves the finished ones could tell anything.
+        The rows of which they can tell, and the components of these.
     """
-    sign = 1.0 if minimize else -1.0
+    sign, width = 1.0 if minimize else -1.0, finished.shape[1]
+    there = ~np.isnan(values)
+    known = np.max(there * np.arange(1, values.shape[1] + 1), 1, initial=0)
     whole = np.array_equal(steps, np.arange(1.0, len(steps) + 1))
-    known = np.array(
-        [np.max(np.flatnonzero(~np.isnan(row)), initial=-1) + 1 for row in y]
-    )
-    width = finished.shape[1]
     usable = (known >= 1) & (known < width) & whole & (len(grid) == width)
-    if not usable.any():
-        return single, usable
+    rows, parts = [], []
+    for t in np.unique(known[usable]):
+        here = np.flatnonzero(usable & (known == t))
+        prefix = sign * np.stack([_filled(each) for each in values[here, :t]])
+        rows.append(here)
+        parts.append(_continued(prefix, sign * finished, sign))
+    if not rows:
+        return np.empty(0, int), None
+    order = np.argsort(np.concatenate(rows))
+    return np.concatenate(rows)[order], _stacked(parts, order)
+
+
+def _continued(prefix, finished, sign) -> Components:
+    num, t = prefix.shape
+    mixture = Study(finished, t)(prefix)
+    worst = np.max(finished, where=np.isfinite(finished), initial=-np.inf)
+    worst = np.maximum(worst, prefix.max(1))[:, None, None]
+    path = np.minimum(mixture.path, mixture.worst[:, None, None])
+    rest = np.minimum(mixture.warp.inverse(path), worst)
+    size = rest.shape[1]
+    before = np.broadcast_to(prefix[:, None], (num, size, t))
+    curve = sign * np.concatenate([before, rest], 2)
+    least = np.full((num, size, t), mixture.scale.min())
+    scale = np.concatenate([least, mixture.scale], 2)
+    dof = np.full((num, size), 3.0)
+    # What follows from one more value is not to be had by reweighting: no rho.
+    return Components(mixture.weight, curve, curve, scale, dof, np.full_like(dof, -1))
+
+
+def beside(
+    own: Components | None,
+    alone: Bool[np.ndarray, " n"],
+    told: Components,
+    rows: Int[np.ndarray, " m"],
+    share: float,
+) -> Components:
+    """Both in one mixture.
+
+    Args:
+        own: the posterior of the curves that have one of their own.
+        alone: which these are.
+        told: what finished curves tell, of `rows`.
+        rows: of which curves.
+        share: of a curve's own posterior.
+    """
+    if own is None:
+        return told
     parts = []
-    for i in range(len(y)):
-        own = Components(
-            *(getattr(single, f.name)[i : i + 1] for f in dataclasses.fields(single))
-        )
-        if usable[i]:
-            t = known[i]
-            prefix = _filled(y[i, :t])
-            mixture = Study(sign * finished, int(t))(sign * prefix[None])
-            path, scale = mixture.path, mixture.scale
-            worst = np.nanmax(np.where(np.isfinite(finished), sign * finished, np.nan))
-            path = np.minimum(path, mixture.worst[:, None, None])
-            values = np.minimum(
-                mixture.warp.inverse(path),
-                max(worst, prefix.max() * sign, prefix.min() * sign),
-            )
-            size = path.shape[1]
-            before = np.broadcast_to(sign * prefix, (1, size, t))
-            curve = sign * np.concatenate([before, values], 2)
-            wide = np.concatenate([np.full((1, size, t), scale.min()), scale], 2)
-            mine = _OWN / (len(finished) + _OWN)
-            if not converged[i] and len(finished) >= ENOUGH:
-                mine = 0.0
-            study = Components(
-                mixture.weight / mixture.weight.sum(1, keepdims=True),
-                curve,
-                curve,
-                wide,
-                np.full((1, size), 3.0),
-                np.full((1, size), -1.0),  # what follows is not from reweighting
-            )
-            own = study.joined(own, np.array([mine]))
-        parts.append(own)
+    mine = (np.cumsum(alone) - 1).tolist()
+    theirs = {row: i for i, row in enumerate(rows.tolist())}
+    for row in range(len(alone)):
+        part = _row(own, mine[row]) if alone[row] else None
+        if row in theirs:
+            other = _row(told, theirs[row])
+            part = other if part is None else other.joined(part, np.array([share]))
+        parts.append(part)
     size = max(part.weight.shape[1] for part in parts)
-    parts = [_padded(part, size) for part in parts]
+    return _stacked([_padded(part, size) for part in parts])
+
+
+def _row(components: Components, row: int) -> Components:
+    return _each(lambda values: values[row : row + 1], components)
+
+
+def _stacked(parts: Sequence[Components], order=slice(None)) -> Components:
+    return _each(lambda *values: np.concatenate(values)[order], *parts)
+
+
+def _each(change, *components: Components) -> Components:
+    names = [field.name for field in dataclasses.fields(Components)]
     return Components(
-        *(
-            np.concatenate([getattr(part, f.name) for part in parts])
-            for f in dataclasses.fields(single)
-        )
-    ), usable
+        *(change(*(getattr(each, name) for each in components)) for name in names)
+    )
 
 
 def _padded(part: Components, size: int) -> Components:
@@ -89,15 +123,13 @@ def _padded(part: Components, size: int) -> Components:
         return part
 
     def more(values):
-        last = np.repeat(values[:, -1:], missing, 1)
-        return np.concatenate([values, last], 1)
+        return np.concatenate([values, np.repeat(values[:, -1:], missing, 1)], 1)
 
-    rest = {f.name: more(getattr(part, f.name)) for f in dataclasses.fields(part)}
-    rest["weight"] = np.concatenate([part.weight, np.zeros((1, missing))], 1)
-    return Components(**rest)
+    weight = np.concatenate([part.weight, np.zeros((1, missing))], 1)
+    return dataclasses.replace(_each(more, part), weight=weight)
 
 
-def _filled(values: np.ndarray) -> np.ndarray:
+def _filled(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
     """A missing value is taken from the one before, or after the gap at the start."""
     seen = np.flatnonzero(~np.isnan(values))
     before = np.maximum(np.searchsorted(seen, np.arange(len(values)), "right") - 1, 0)

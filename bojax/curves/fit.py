@@ -6,28 +6,15 @@ import warnings
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from bojax._precision import in_double
-from bojax.curves.finished import ENOUGH, informed
-from bojax.curves.inference.evidence import Data, columns_of, floored
-from bojax.curves.inference.importance import (
-    NUM_NOISES,
-    Draws,
-    importance,
-    make_pool,
-)
-from bojax.curves.inference.smc import smc
+from bojax.curves.batches import LONGEST, Curves, infer
+from bojax.curves.finished import beside, foretold, own_share
 from bojax.curves.models import ROBUST, Model
 from bojax.curves.posterior import RELIABLE, Components, CurvePosterior
 
 METHODS = "auto", "importance", "smc", "nuts", "aies"
-_SIZES = 1, 4, 16, 32  # of batches; larger ones are made of these
-_LENGTHS = 8, 16, 32, 48, 64, 96, 128, 192, 256
-_GRID = 256  # steps of a posterior, at most
-MIXED = 1.01  # R-hat of chains that have converged
 _FEWEST = 3  # points that say anything about a shape
 
 
@@ -81,24 +68,25 @@ def fit(
         finished = None  # trainings that all failed say nothing of one that has not
     infinite = np.isinf(y).any(1)
     values = np.where(np.isinf(y), np.nan, y)
-    offset, unit = _units(values, minimize, model)
-    scaled = (values - offset[:, None]) / unit[:, None]
-    floor = _floor(values, model) / np.abs(unit)
-    draws = _infer(model, method, scaled, floor, steps, horizon, grid, _as_key(key))
-    curve, center, scale, dof, rho, pareto_k, ess = draws
-    curve = offset[:, None, None] + unit[:, None, None] * curve
-    center = offset[:, None, None] + unit[:, None, None] * center
-    scale = np.abs(unit)[:, None, None] * scale
-    size = curve.shape[1]
-    weight = np.full(dof.shape, 1 / size)
-    components = Components(weight, curve, center, scale, dof, rho)
-    enough = (~np.isnan(values)).sum(1) >= _FEWEST
-    converged = (pareto_k < RELIABLE) & enough & ~infinite
-    if finished is not None and len(finished):
-        components, known = informed(
-            values, steps, finished, components, converged, grid, minimize
+    num = len(values)
+    told, rows, share = None, np.empty(0, int), 1.0
+    if finished is not None:
+        rows, told = foretold(values, steps, finished, grid, minimize)
+        share = own_share(len(finished))
+    alone = np.ones(num, bool)
+    alone[rows] = share > 0
+    own, pareto_k, ess = None, np.full(num, -np.inf), np.full(num, np.nan)
+    converged = ~infinite
+    if alone.any():
+        own, pareto_k[alone], ess[alone] = _own(
+            model, method, values[alone], steps, horizon, grid, key, minimize
         )
-        converged = (converged | (known & (len(finished) >= ENOUGH))) & ~infinite
+        enough = (~np.isnan(values)).sum(1) >= _FEWEST
+        converged &= ~alone | ((pareto_k < RELIABLE) & enough)
+    components = own if told is None else beside(own, alone, told, rows, share)
+    if not alone.all():
+        weight = components.weight[~alone]
+        ess[~alone] = 1 / np.sum(weight**2, 1)
     refit = functools.partial(
         _refit, horizon, key, model, method, finished, direction, single
     )
@@ -114,6 +102,16 @@ def fit(
         single=single,
         refit=refit,
     )
+
+
+def _own(model, method, values, steps, horizon, grid, key, minimize):
+    """What a curve says of itself: components, Pareto k and effective sample size."""
+    offset, unit = _units(values, minimize, model)
+    curves = Curves(values, offset, unit, _floor(values, model))
+    draws = infer(model, method, curves, steps, horizon, grid, _as_key(key))
+    curve, off, sigma, rho, pareto_k, ess = draws
+    components = _components(curve, off, sigma, rho, values, steps, grid)
+    return components, pareto_k, ess
 
 
 def _refit(horizon, key, model, method, finished, direction, single, y, steps):
@@ -178,10 +176,10 @@ def _finished(finished: Any, horizon: float) -> np.ndarray | None:
 
 def _grid(horizon: float) -> np.ndarray:
     """All whole steps to the horizon, or as many as are kept of them."""
-    if horizon <= _GRID:
+    if horizon <= LONGEST:
         whole = np.arange(1.0, math.floor(horizon) + 1)
         return np.append(whole, horizon) if whole[-1] < horizon else whole
-    return np.geomspace(1.0, horizon, _GRID)
+    return np.geomspace(1.0, horizon, LONGEST)
 
 
 def _units(y, minimize: bool, model: Model):
@@ -216,117 +214,21 @@ def _floor(y, model: Model) -> np.ndarray:
     return np.sqrt(level * (1 - level) / size)
 
 
+def _components(curve, off, sigma, rho, values, steps, grid) -> Components:
+    """What is measured about each path: it comes back to it, if noise is correlated."""
+    weight = np.full(sigma.shape, 1 / sigma.shape[1])
+    dof, scale = np.full(sigma.shape, np.inf), sigma[:, :, None]
+    if not rho.any():
+        return Components(
+            weight, curve, curve, np.broadcast_to(scale, curve.shape), dof, rho
+        )
+    seen = np.where(np.isnan(values), 0.0, steps).max(1, initial=0.0)
+    gap = grid - seen[:, None, None]
+    later = (gap > 0) & (rho[:, :, None] > 0) & (seen[:, None, None] > 0)
+    decay = np.where(later, rho[:, :, None] ** np.maximum(gap, 0.0), 0.0)
+    center = curve + decay * off[:, :, None]
+    return Components(weight, curve, center, scale * np.sqrt(1 - decay**2), dof, rho)
+
+
 def _as_key(key: Any) -> PRNGKeyArray:
     return jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-
-
-def _infer(model, method, y, floor, steps, horizon, grid, key):
-    """Paths and noise of each curve, in parts of sizes that are compiled."""
-    first = "importance" if method == "auto" else method
-    result = _in_parts(model, first, y, floor, steps, horizon, grid, key)
-    if method == "auto":
-        doubtful = np.flatnonzero(~(result[5] < RELIABLE))
-        if len(doubtful):
-            again = _in_parts(
-                model, "smc", y[doubtful], floor[doubtful], steps, horizon, grid, key
-            )
-            for old, new in zip(result, again, strict=True):
-                old[doubtful] = new
-    return result
-
-
-def _in_parts(model, method, y, floor, steps, horizon, grid, key):
-    num, length = y.shape
-    bucket = next((b for b in _LENGTHS if b >= length), -(-length // 128) * 128)
-    padded = np.full((num, bucket), np.nan)
-    padded[:, :length] = y
-    last = steps[-1] if length else 0.0
-    places = np.concatenate([steps, last + 1 + np.arange(bucket - length)])
-    full = next((b for b in _LENGTHS if b >= len(grid)), _GRID)
-    wide = np.append(grid, np.full(full - len(grid), horizon))
-    if method in ("nuts", "aies"):
-        parts = [
-            _chain(method, model, padded[i], floor[i], places, horizon, wide, key)
-            for i in range(num)
-        ]
-    else:
-        parts, at = [], 0
-        while at < num:
-            size = max(s for s in _SIZES if s <= max(num - at, 1))
-            if num - at not in _SIZES and num - at < _SIZES[-1]:
-                size = next(s for s in _SIZES if s >= num - at)
-            rows = np.arange(at, min(at + size, num))
-            part, low = np.full((size, bucket), np.nan), np.zeros(size)
-            part[: len(rows)], low[: len(rows)] = padded[rows], floor[rows]
-            out = in_double(
-                _compiled, method, model, part, low, places, horizon, wide, key
-            )
-            parts.append([each.numpy()[: len(rows)] for each in out])
-            at += len(rows)
-    joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
-    for place in range(3):
-        joined[place] = joined[place][:, :, : len(grid)]
-    return [np.array(each) for each in joined]
-
-
-def _chain(method, model, y, floor, steps, horizon, grid, key):
-    """Paths of one curve by NumPyro; chains that disagree have no finite tail."""
-    from bojax.curves.inference import mcmc
-
-    chains = getattr(mcmc, method)(model, y, steps, horizon, grid, key)
-    doubt = -np.inf if chains.r_hat < MIXED else np.inf
-    draws = Draws(
-        chains.shapes,
-        chains.noises,
-        chains.coefficients,
-        np.array(doubt),
-        np.array(chains.ess),
-    )
-    out = in_double(_chain_paths, model, draws, y, floor, steps, horizon, grid)
-    return [each.numpy()[None] for each in out]
-
-
-def _chain_paths(model, draws, y, floor, steps, horizon, grid):
-    data = Data(y, ~jnp.isnan(y), steps, floor, horizon, grid)
-    return paths(model, draws, data)
-
-
-_INFERENCE = {"importance": importance, "smc": smc}
-
-
-def _compiled(method, model, y, floor, steps, horizon, grid, key):
-    """Paths of a batch; one compilation for each method, model and bucket."""
-    num_noises = NUM_NOISES if model.white else NUM_NOISES // 4
-    pool = make_pool(model, steps, horizon, key, num_noises=num_noises)
-
-    def one(arguments):
-        y, floor, number = arguments
-        data = Data(y, ~jnp.isnan(y), steps, floor, horizon, grid)
-        here = jax.random.fold_in(key, number)
-        draws = _INFERENCE[method](model, pool, data, here)
-        return paths(model, draws, data)
-
-    number = jnp.arange(len(y))
-    return jax.lax.map(one, (y, floor, number), batch_size=min(len(y), 4))
-
-
-def paths(model: Model, draws: Draws, data: Data):
-    """Curves on the grid, what is measured about them, and how far to trust them."""
-    mask, count = data.mask, data.mask.sum()
-    last = jnp.max(jnp.where(mask, jnp.arange(len(mask)), 0))
-    at, gap = data.steps[last], jnp.maximum(data.grid - data.steps[last], 0.0)
-
-    def one(shape, noise, coefficients):
-        noise = floored(model.noise(noise, data.horizon), data)
-        curve = columns_of(model, shape, data.grid, data.horizon) @ coefficients
-        here = model.columns(shape, at, data.horizon) @ coefficients
-        off = jnp.where(count > 0, data.y[last] - here, 0.0)
-        later = (gap > 0) & (noise.rho > 0) & (count > 0)
-        decay = jnp.where(later, noise.rho**gap, 0.0)
-        scale = noise.sigma * jnp.sqrt(1 - decay**2)
-        return curve, curve + decay * off, scale, jnp.inf * noise.sigma, noise.rho
-
-    curve, center, scale, dof, rho = jax.vmap(one)(
-        draws.shape, draws.noise, draws.coefficients
-    )
-    return curve, center, scale, dof, rho, draws.pareto_k, draws.ess

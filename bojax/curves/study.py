@@ -2,110 +2,41 @@
 
 Lower is better, on any scale. A few simple experts forecast the rest of a curve: by its
 last value, or by a ridge regression on its level, its slope and the like. To each is
-added what it had missed on every finished curve when that one was left out. What was
-missed is a whole path, so a forecast is a mixture of paths, and its steps hang together
-as those of real curves do. What was missed on curves like this one counts for more, and
-so do experts that did well on curves like this one. Nothing is left to be tuned.
+added what it had missed on every finished curve when that one was left out, in the
+units of the study, or in those of how fast a curve still moves. What was missed is a
+whole path, so a forecast is a mixture of paths, and its steps hang together as those of
+real curves do. What was missed on curves like this one counts for more, and so do
+experts that did well on curves like this one. Where the finished curves fell in the
+forecasts made without them says at last how wide a forecast has to be.
 """
 
-import dataclasses
-import functools
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special
 
-# Each expert: how many features it regresses on, and whether alike curves count for
-# more. The first is the baseline: the last value and what it missed on all the others.
-_EXPERTS = ((0, False), (0, True), (1, True), (2, True), (4, True))
+from bojax.curves.mixture import Mixture, Warp, t_below, t_density
+
+
+class _Expert(NamedTuple):
+    """How it forecasts: regressing on so many features, and in which units it errs."""
+
+    features: int
+    paced: bool = False
+
+
+_EXPERTS = (_Expert(0), _Expert(1), _Expert(2), _Expert(4), _Expert(0, paced=True))
 _RIDGE = 1.0  # pseudo-curves that show no effect of a standardized feature
 _FAR = 10.0  # a standardized feature at most
+_FASTER = 100.0  # times that one curve moves as fast as another, at most
+_STILL = 1e-5  # of the span: a curve that moves less does not move
 _BACKGROUND = 2.0  # curves' worth of weight that alike and unlike ones share
-_DOF = 3.0  # of the kernel: heavy tails, or winners would be given up
-_BANDWIDTH = 0.4  # of the kernel on what was missed, in robust standard deviations
-_NARROW = 0.93  # a pool of calibrated forecasts is too wide
+_BANDWIDTH = 1.0  # of the kernel for one curve, in robust standard deviations
+_NARROW = 0.88  # a pool of calibrated forecasts is too wide
 _LOCAL = 0.5  # distance, in standardized level and slope, within which experts compete
 _SCORED = 128  # finished curves that experts are scored on, at most
-
-
-@dataclasses.dataclass(frozen=True)
-class Warp:
-    """Makes any curve finite, and leaves alone whatever may become the best.
-
-        z = y                         up to the edge
-        z = edge + span v / (1 + v)   beyond, with v = (y - edge) / span
-
-    A loss of 1e19 is then an ordinary bad value, and a failure the far end.
-    """
-
-    edge: float
-    span: float
-
-    @classmethod
-    def of(cls, curves: Float[np.ndarray, "k H"]) -> "Warp":
-        """The edge lies as far above the usual start as the best lies below."""
-        finite = curves[np.isfinite(curves)]
-        if not finite.size:
-            return cls(0.0, 1.0)
-        starts = curves[:, 0][np.isfinite(curves[:, 0])]
-        start = float(np.median(starts if starts.size else finite))
-        span = start - float(finite.min()) or abs(start) or 1.0
-        return cls(start + span, span)
-
-    def __call__(self, y: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-        """To the scale of the model."""
-        excess = np.where(np.isnan(y), np.inf, y) - self.edge
-        v = np.maximum(excess, 0) / self.span
-        return np.where(v > 0, self.edge + self.span * (1 - 1 / (1 + v)), y)
-
-    def inverse(self, z: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-        """Back to the user's scale; the far end is infinity."""
-        v = np.clip((z - self.edge) / self.span, 0, 1)
-        with np.errstate(divide="ignore"):
-            return np.where(v > 0, self.edge + self.span * v / (1 - v), z)
-
-
-@dataclasses.dataclass(frozen=True)
-class Mixture:
-    """The rest of `n` curves: a Student t of 3 degrees about each component's path.
-
-    The same t moves the whole of a path, each step by its own scale.
-
-    Args:
-        warp: to the scale of the model, in which the others are.
-        worst: no forecast is worse than what was seen.
-        weight: of each component; they sum to one.
-        path: where they are.
-        scale: of the t.
-    """
-
-    warp: Warp
-    worst: Float[np.ndarray, " n"]
-    weight: Float[np.ndarray, "n m"]
-    path: Float[np.ndarray, "n m h"]
-    scale: Float[np.ndarray, "n m h"]
-
-    def prob_below(self, value: float) -> Float[np.ndarray, "n h"]:
-        """P(y < value) at each step, exactly."""
-        z = self.warp(np.asarray(value, float))
-        each = _t_below((z - self.path) / self.scale)
-        each = np.where((z > self.worst)[:, None, None], 1.0, each)
-        return np.einsum("nm,nmh->nh", self.weight, each)
-
-    def paths(self, s: int, seed: int = 0) -> Float[np.ndarray, "n {s} h"]:
-        """Joint samples, on the user's scale; a failure is infinity.
-
-        Components by systematic resampling, their noise by a Latin square.
-        """
-        rng = np.random.default_rng(seed)
-        u = (np.arange(s) + 0.5) / s
-        noise, order = rng.permutation(_t_quantiles(s)), rng.permutation(s)
-        n, m = self.weight.shape
-        which = np.stack([np.searchsorted(np.cumsum(w), u) for w in self.weight])
-        which, rows = np.minimum(which, m - 1), np.arange(n)[:, None]
-        z = self.path[rows, which] + noise[:, None] * self.scale[rows, which]
-        y = self.warp.inverse(np.minimum(z, self.worst[:, None, None]))
-        return y[:, order]
+_PARTS = 8  # of a forecast, from its middle to its ends
+_UNIFORM = 1.0  # curves' worth of belief that forecasts are calibrated as they are
 
 
 class Study:
@@ -122,13 +53,11 @@ class Study:
         predictive distributions", equation 4: the weights, here by EM and with a prior.
         West (1993), "Approximating posterior distributions by mixtures": kernels about
         shrunken points, which keep the variance.
+        Gneiting and Ranjan (2013), "Combining predictive distributions": a pool of
+        calibrated forecasts is not calibrated; where truths fell in it mends that.
     """
 
-    def __init__(
-        self,
-        finished: Float[np.ndarray, "k H"],
-        t: int,
-    ):
+    def __init__(self, finished: Float[np.ndarray, "k H"], t: int):
         self.t = t
         self.warp = Warp.of(finished)
         z = self.warp(finished)
@@ -138,18 +67,27 @@ class Study:
         self.center = features.mean(0)
         spread = 1.25 * np.abs(features - np.median(features, 0)).mean(0)
         self.spread = np.where(spread > 1e-9 * self.warp.span, spread, np.inf)
-        self.x = self._standardize(features)
-        self.ridges = [_Ridge(self.x[:, :p], self.rest) for p, _ in _EXPERTS]
+        self.curves = self._described(z)
+        self.ridges = [
+            _Ridge(self.curves.x[:, : expert.features], self.rest)
+            for expert in _EXPERTS
+        ]
         scored = np.linspace(0, len(z) - 1, min(len(z), _SCORED)).astype(int)
-        self.at = self.x[scored, :2]
-        prior = np.ones(len(_EXPERTS))
+        self.at = self.curves.x[scored, :2]
         last = self.rest.shape[1] - 1
-        steps = np.unique([0, last // 2, last])
+        self.calibration = np.ones(_PARTS)
         if len(z) < 2:  # nobody is left to leave out
-            scores = np.zeros((1, len(steps), len(prior)))
-        else:
-            scores = self._scores(scored, steps)
-        self.share, self.vote = _stack(scores, prior, len(z) / len(scored))
+            scores = np.zeros((1, 1, len(_EXPERTS)))
+            self.share, self.vote = _stack(scores, 1.0)
+            return
+        scores, below = self._left_out(scored, np.unique([0, last // 2, last]))
+        each = len(z) / len(scored)
+        self.share, self.vote = _stack(scores, each)
+        share = self._shares(self.at, alone=True)
+        late = np.einsum("nhe,ne->nh", below, share)[:, -2:]
+        counts = np.histogram(np.abs(2 * late - 1), _PARTS, (0, 1))[0]
+        counts = each / late.shape[1] * counts
+        self.calibration = (counts + _UNIFORM / _PARTS) / (len(z) + _UNIFORM) * _PARTS
 
     def __call__(
         self,
@@ -164,47 +102,62 @@ class Study:
         """
         steps = np.arange(self.rest.shape[1]) if steps is None else steps
         z = self.warp(observed)
-        x = self._standardize(_features(z, self.t))
-        # Experts compete anew near each curve: what is right for a training that is
-        # stuck says little about one that learns.
-        near = np.exp(-0.5 * ((x[:, None, :2] - self.at) ** 2).sum(2) / _LOCAL**2)
-        share = self.share + near @ self.vote
-        share /= share.sum(1, keepdims=True)
-        parts = [self._expert(e, x, steps) for e in range(len(_EXPERTS))]
+        curves = self._described(z)
+        parts = [self._expert(e, curves, steps) for e in range(len(_EXPERTS))]
         weight, path, scale = (
             np.concatenate(each, 1) for each in zip(*parts, strict=True)
         )
+        weight *= np.repeat(self._shares(curves.x[:, :2]), len(self.rest), 1)
         return Mixture(
             warp=self.warp,
             worst=np.maximum(self.worst, z.max(1)),
-            weight=weight * np.repeat(share, len(self.x), 1),
+            weight=self._calibrated(weight, path[:, :, -1]),
             path=path + z[:, -1, None, None],
             scale=scale,
         )
 
-    def _standardize(self, features: Float[np.ndarray, "n p"]) -> np.ndarray:
-        """No regression is to be extrapolated without bound."""
-        return np.clip((features - self.center) / self.spread, -_FAR, _FAR)
+    def _described(self, z: Float[np.ndarray, "n t"]) -> "_Curves":
+        # No regression is to be extrapolated without bound.
+        x = np.clip((_features(z, self.t) - self.center) / self.spread, -_FAR, _FAR)
+        return _Curves(x, _pace(z[:, : self.t]) + _STILL * self.warp.span)
 
-    def _scores(
+    def _shares(
+        self, at: Float[np.ndarray, "n 2"], alone: bool = False
+    ) -> Float[np.ndarray, "n e"]:
+        """Weights of the experts for curves there; `alone`, without their own votes.
+
+        They compete anew near each curve: what is right for a training that is stuck
+        says little about one that learns.
+        """
+        near = np.exp(-0.5 * ((at[:, None] - self.at) ** 2).sum(2) / _LOCAL**2)
+        if alone:
+            np.fill_diagonal(near, 0)
+        share = self.share + near @ self.vote
+        return share / share.sum(1, keepdims=True)
+
+    def _left_out(
         self, scored: Int[np.ndarray, " n"], steps: Int[np.ndarray, " h"]
-    ) -> Float[np.ndarray, "n h e"]:
-        """Log density that each expert gives to finished curves it was not shown."""
+    ) -> tuple[Float[np.ndarray, "n h e"], Float[np.ndarray, "n h e"]]:
+        """What experts say of finished curves that they were not shown.
+
+        Returns:
+            Log density of the truth, and probability of what is below it.
+        """
         truth = self.rest[scored][:, steps]
-        return np.stack(
-            [
-                _log_density(
-                    truth, *self._expert(e, self.x[scored], steps, left_out=scored)
-                )
-                for e in range(len(_EXPERTS))
-            ],
-            2,
-        )
+        scores, below = [], []
+        for e in range(len(_EXPERTS)):
+            curves = _Curves(self.curves.x[scored], self.curves.pace[scored])
+            weight, path, scale = self._expert(e, curves, steps, left_out=scored)
+            off = (truth[:, None] - path) / scale
+            density = np.einsum("nm,nmh->nh", weight, t_density(off) / scale)
+            scores.append(np.log(density))
+            below.append(np.einsum("nm,nmh->nh", weight, t_below(off)))
+        return np.stack(scores, 2), np.stack(below, 2)
 
     def _expert(
         self,
         expert: int,
-        x: Float[np.ndarray, "n p"],
+        curves: "_Curves",
         steps: Int[np.ndarray, " h"],
         left_out: Int[np.ndarray, " n"] | None = None,
     ) -> tuple[
@@ -216,23 +169,25 @@ class Study:
 
         With `left_out` row i is the forecast of that finished curve by all the others.
         """
-        ridge, k = self.ridges[expert], len(self.x)
-        missed = ridge.missed[:, steps]
-        weight = np.ones((len(x), k))
-        if _EXPERTS[expert][1]:
-            alike = np.exp(-0.5 * ((x[:, None, :2] - self.x[:, :2]) ** 2).sum(2))
-            weight = alike + _BACKGROUND / k
+        ridge, (x, pace) = self.ridges[expert], curves
+        missed = ridge.missed[None, :, steps]
+        moved = self.rest[None, :, steps]
+        if _EXPERTS[expert].paced:
+            faster = np.clip(pace[:, None] / self.curves.pace, 1 / _FASTER, _FASTER)
+            missed, moved = faster[:, :, None] * missed, faster[:, :, None] * moved
+        alike = np.exp(-0.5 * ((x[:, None, :2] - self.curves.x[:, :2]) ** 2).sum(2))
+        weight = alike + _BACKGROUND / len(self.rest)
         mean, leverage = ridge(x, steps)
         if left_out is not None:
             weight[np.arange(len(x)), left_out] = 0
-            mean = self.rest[left_out][:, steps] - missed[left_out]
+            mean = self.rest[left_out][:, steps] - ridge.missed[left_out][:, steps]
             leverage = ridge.leverage[left_out] / (1 - ridge.leverage[left_out])
         weight /= weight.sum(1, keepdims=True)
-        size = 1 / (weight**2).sum(1)  # how many curves the weights are worth
+        size = 1 / (weight**2).sum(1)[:, None, None]  # curves the weights are worth
         center, scale = _spread(missed, weight)
         # With very few curves their spread says little: add how far they move at all.
-        scale += np.median(np.abs(self.rest[:, steps]), 0) / size[:, None, None] ** 2
-        width = _BANDWIDTH * size[:, None, None] ** -0.2
+        scale += np.median(np.abs(moved), 1)[:, None] / size**2
+        width = _BANDWIDTH / np.sqrt(size)
         shrink = _NARROW / np.sqrt(1 + width**2)
         # A curve far from the others is forecast worse than they were.
         far = np.sqrt(1 + leverage)[:, None, None]
@@ -240,6 +195,28 @@ class Study:
         path = center + shrink * (far * near * missed - center)
         scale = width * far * scale + 1e-9 * self.warp.span
         return weight, mean[:, None] + path, scale
+
+    def _calibrated(
+        self, weight: Float[np.ndarray, "n m"], last: Float[np.ndarray, "n m"]
+    ) -> Float[np.ndarray, "n m"]:
+        """Weights such that truths fall as often into each part as they did."""
+        order = np.argsort(last, 1)
+        total = np.cumsum(np.take_along_axis(weight, order, 1), 1)
+        middle = total - 0.5 * np.take_along_axis(weight, order, 1)
+        part = (_PARTS * np.abs(2 * middle / total[:, -1:] - 1)).astype(int)
+        factor = np.empty_like(weight)
+        factor[np.arange(len(weight))[:, None], order] = self.calibration[
+            np.minimum(part, _PARTS - 1)
+        ]
+        weight = weight * factor
+        return weight / weight.sum(1, keepdims=True)
+
+
+class _Curves(NamedTuple):
+    """Standardized features `[n, 4]` of curves, and how fast each still moves `[n]`."""
+
+    x: np.ndarray
+    pace: np.ndarray
 
 
 class _Ridge:
@@ -280,11 +257,19 @@ def _features(z: Float[np.ndarray, "n t"], t: int) -> Float[np.ndarray, "n 4"]:
     return np.stack([last, last - z[:, before], recent - last, last - early], 1)
 
 
+def _pace(z: Float[np.ndarray, "n t"]) -> Float[np.ndarray, " n"]:
+    """Mean absolute step over the last quarter."""
+    t = z.shape[1]
+    if t < 2:
+        return np.zeros(len(z))
+    return np.abs(np.diff(z[:, max(t - 1 - max(1, t // 4), 0) :], axis=1)).mean(1)
+
+
 def _spread(
-    missed: Float[np.ndarray, "k h"], weight: Float[np.ndarray, "n k"]
+    missed: Float[np.ndarray, "#n k h"], weight: Float[np.ndarray, "n k"]
 ) -> tuple[Float[np.ndarray, "n 1 h"], Float[np.ndarray, "n k h"]]:
     """Median at each step, and a spread about it: wider for what lies farther out."""
-    center = _median(missed[None], weight)[:, None]
+    center = _median(missed, weight)[:, None]
     off = np.abs(missed - center)
     return center, np.maximum(1.48 * _median(off, weight)[:, None], off)
 
@@ -302,42 +287,19 @@ def _median(
     return np.take_along_axis(values, found, 1)[:, 0]
 
 
-def _t_below(x: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Distribution function of Student's t with 3 degrees of freedom."""
-    x = x / np.sqrt(_DOF)
-    return 0.5 + (np.arctan(x) + x / (1 + x**2)) / np.pi
-
-
-@functools.cache
-def _t_quantiles(s: int) -> Float[np.ndarray, " s"]:
-    """Its quantiles in the middle of `s` strata."""
-    return special.stdtrit(_DOF, (np.arange(s) + 0.5) / s)
-
-
-def _log_density(
-    y: Float[np.ndarray, "n h"],
-    weight: Float[np.ndarray, "n m"],
-    path: Float[np.ndarray, "n m h"],
-    scale: Float[np.ndarray, "n m h"],
-) -> Float[np.ndarray, "n h"]:
-    """Of a mixture of such t's, at each step by itself."""
-    off = (y[:, None] - path) / scale
-    density = 2 / (np.pi * np.sqrt(_DOF)) / scale / (1 + off**2 / _DOF) ** 2
-    return np.log(np.einsum("nm,nmh->nh", weight, density))
-
-
 def _stack(
-    scores: Float[np.ndarray, "n h e"], prior: Float[np.ndarray, " e"], each: float
+    scores: Float[np.ndarray, "n h e"], each: float
 ) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, "n e"]]:
     """Weights of experts that maximize the mixture's score, and each curve's vote.
 
     A curve has one vote, whatever the number of its steps, and counts for `each`.
+    Before there are any, the experts are equal.
     """
     likelihood = np.exp(scores - scores.max(2, keepdims=True))
-    share = prior / prior.sum()
+    share = np.full(scores.shape[2], 1 / scores.shape[2])
     for _ in range(30):
         vote = likelihood * share
         vote = (vote / vote.sum(2, keepdims=True)).mean(1)
-        share = each * vote.sum(0) + prior
+        share = each * vote.sum(0) + 1
         share /= share.sum()
     return share, vote
