@@ -135,8 +135,9 @@ def main() -> None:
         print(lines[-1], flush=True)
     lines += [
         "",
-        f"First calls in seconds. NumPy {np.__version__}; XLA_FLAGS: {os.environ['XLA_FLAGS']}; one "
-        f"BLAS thread; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
+        f"First calls in seconds. NumPy {np.__version__}; XLA_FLAGS: "
+        f"{os.environ['XLA_FLAGS']}; one BLAS thread; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} cores.",
     ]
     path = pathlib.Path(data.RESULTS) / "speed.md"
     path.write_text("\n".join(lines) + "\n")

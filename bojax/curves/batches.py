@@ -135,7 +135,7 @@ def _joined(found: list[Paths], width: int) -> Paths:
 
 def _batch(method, model, curves, steps, horizon, grid, key) -> Paths:
     """One compilation for each method, model and bucket."""
-    num_noises = NUM_NOISES if model.white else NUM_NOISES // 4
+    num_noises = NUM_NOISES if model.white else NUM_NOISES // 3
     pool = make_pool(model, steps, horizon, key, num_noises=num_noises)
 
     def one(arguments) -> Paths:
@@ -161,14 +161,13 @@ def _paths(model: Model, draws: Draws, data: Data, curve: Curves) -> Paths:
 
     def one(shape, noise, coefficients) -> tuple[Array, ...]:
         noise = floored(model.noise(noise, data.horizon), data)
-        path = columns_of(model, shape, data.grid, data.horizon) @ coefficients
         here = model.columns(shape, data.steps[last], data.horizon) @ coefficients
         off = jnp.where(mask.any(), data.y[last] - here, 0.0)
-        sigma = jnp.abs(curve.unit) * noise.sigma
-        return curve.offset + curve.unit * path, curve.unit * off, sigma, noise.rho
+        return curve.unit * off, jnp.abs(curve.unit) * noise.sigma, noise.rho
 
     found = jax.vmap(one)(draws.shape, draws.noise, draws.coefficients)
-    return Paths(*found, draws.pareto_k, draws.ess)
+    path = curve.offset + curve.unit * draws.path
+    return Paths(path, *found, draws.pareto_k, draws.ess)
 
 
 def _by_chains(method, model, curves, steps, horizon, grid, key) -> Paths:
@@ -182,18 +181,17 @@ def _by_chains(method, model, curves, steps, horizon, grid, key) -> Paths:
         curve = curve._replace(y=padded)
         scaled = (padded - curve.offset) / curve.unit
         chains = getattr(mcmc, method)(model, scaled, places, horizon, wide, key)
-        doubt = -np.inf if chains.r_hat < MIXED else np.inf
-        draws = Draws(
-            chains.shapes,
-            chains.noises,
-            chains.coefficients,
-            np.array(doubt),
-            np.array(chains.ess),
-        )
-        paths = in_double(_chain_paths, model, draws, curve, places, horizon, wide)
+        paths = in_double(_of_chains, model, chains, curve, places, horizon, wide)
         found.append(Paths(*(each[None] for each in paths.numpy())))
     return _joined(found, len(grid))
 
 
-def _chain_paths(model, draws, curve, steps, horizon, grid) -> Paths:
+def _of_chains(model, chains, curve, steps, horizon, grid) -> Paths:
+    def path(shape, coefficients):
+        return columns_of(model, shape, grid, horizon) @ coefficients
+
+    drawn = chains.shapes, chains.noises, chains.coefficients
+    path = jax.vmap(path)(chains.shapes, chains.coefficients)
+    doubt = jnp.where(chains.r_hat < MIXED, -jnp.inf, jnp.inf)
+    draws = Draws(*drawn, path, doubt, chains.ess)
     return _paths(model, draws, _data(curve, steps, horizon, grid), curve)

@@ -45,7 +45,9 @@ def fit(
             importance sampling, and SMC for curves where its weights have a tail.
         finished: curves `[k, horizon]` of finished trainings at steps 1, 2, ..., to
             learn from; NaN where one had failed. They tell of curves at steps 1, 2,
-            ..., of horizons that are whole and at most 256.
+            ..., of horizons that are whole and at most 256. Each counts as a fifth of
+            the forecast: five and more stand in for the curve's own posterior, and
+            `model` and `method` have no say.
         direction: "minimize" for losses and errors, "maximize" for accuracies.
 
     Raises:

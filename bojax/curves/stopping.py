@@ -116,7 +116,8 @@ class PredictiveStopping(eqx.Module):
         every: decide at the steps that are multiples of it.
         target: what counts of a training: "final", its value at the horizon, or "best",
             the best on the way there.
-        model: the prior of a curve; None means `bojax.curves.ROBUST`.
+        model: the prior of a curve, which counts until five trainings have finished;
+            None means `bojax.curves.ROBUST`.
         background: predict in a thread, so that no training waits: a decision comes as
             soon as it is ready, a few steps late.
 

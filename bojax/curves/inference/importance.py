@@ -25,7 +25,7 @@ from bojax.curves.inference.pareto import pareto_k
 from bojax.curves.models.base import Model
 
 NUM_SHAPES = 1024
-NUM_NOISES = 16
+NUM_NOISES = 12
 NUM_DRAWS = 1024
 
 
@@ -36,6 +36,7 @@ class Draws(eqx.Module):
         shape: latent shapes.
         noise: latent noises.
         coefficients: what the shapes' columns are multiplied by.
+        path: the curves on the grid.
         pareto_k: of the importance weights behind the draws; under 0.7 is reliable.
         ess: the effective sample size of these weights.
     """
@@ -43,6 +44,7 @@ class Draws(eqx.Module):
     shape: Float[Array, "s k"]
     noise: Float[Array, "s j"]
     coefficients: Float[Array, "s p"]
+    path: Float[Array, "s g"]
     pareto_k: Any
     ess: Any
 
@@ -148,17 +150,16 @@ def finish(
     white = jax.random.normal(here, posterior.mean.shape, data.y.dtype)
     drawn = posterior.mean + jnp.einsum("spq,sq->sp", posterior.factor, white)
 
-    def ratio(shape, drawn):
-        grid = columns_of(model, shape, data.grid, data.horizon)
-        return model.log_correction(drawn, grid @ drawn)
+    def look(shape, drawn):
+        path = columns_of(model, shape, data.grid, data.horizon) @ drawn
+        return path, model.log_correction(drawn, path)
 
-    log_weights = jax.vmap(ratio)(shape, drawn)
+    path, log_weights = jax.vmap(look)(shape, drawn)
     log_weights = jnp.where(jnp.isnan(log_weights), -jnp.inf, log_weights)
     chosen = pick(key, log_weights, len(log_weights))
     ess = 1 / jnp.sum(jax.nn.softmax(log_weights) ** 2)
-    return Draws(
-        shape[chosen], noise[chosen], drawn[chosen], pareto_k(log_weights), ess
-    )
+    drawn = shape[chosen], noise[chosen], drawn[chosen], path[chosen]
+    return Draws(*drawn, pareto_k(log_weights), ess)
 
 
 def importance(
@@ -179,10 +180,5 @@ def importance(
         model, pool.shape[row], pool.noise[row, level], posterior, data, second
     )
     ess = 1 / jnp.sum(jax.nn.softmax(flat) ** 2)
-    return Draws(
-        draws.shape,
-        draws.noise,
-        draws.coefficients,
-        jnp.maximum(draws.pareto_k, pareto_k(flat)),
-        jnp.minimum(draws.ess, ess),
-    )
+    worse = jnp.maximum(draws.pareto_k, pareto_k(flat)), jnp.minimum(draws.ess, ess)
+    return eqx.tree_at(lambda d: (d.pareto_k, d.ess), draws, worse)
