@@ -27,7 +27,8 @@ class Components:
             away from the curve.
         scale: of a measurement.
         dof: of Student's t; infinite for a normal.
-        rho: correlation of the noise of neighboring steps.
+        rho: correlation of the noise of neighboring steps; negative where what follows
+            from one more value is not known.
     """
 
     weight: Float[np.ndarray, "n s"]
@@ -36,6 +37,37 @@ class Components:
     scale: Float[np.ndarray, "n s g"]
     dof: Float[np.ndarray, "n s"]
     rho: Float[np.ndarray, "n s"]
+
+    def pulled(
+        self,
+        grid: Float[np.ndarray, " g"],
+        last: Float[np.ndarray, " n"],
+        step: float,
+        off: Float[np.ndarray, "n s"],
+    ) -> "Components":
+        """What is expected once noise that is correlated goes on from another step.
+
+            center(x) = curve(x) + rho^(x - step) off
+
+        Args:
+            grid: of the components.
+            last: where it went on from before.
+            step: where it goes on from now.
+            off: how far each curve was off there; NaN where nothing is known, and
+                nothing changes.
+        """
+        rho = np.maximum(self.rho, 0)[:, :, None]
+        span = (grid[-1] - last)[:, None, None]
+        sigma = self.scale[:, :, -1:] / np.sqrt(1 - rho ** (2 * span))
+        gap = np.maximum(grid - step, 0)
+        decay = np.where(gap > 0, rho**gap, 0.0)
+        center = self.curve + decay * off[:, :, None]
+        known = ~np.isnan(off)[:, :, None]
+        return dataclasses.replace(
+            self,
+            center=np.where(known, center, self.center),
+            scale=np.where(known, sigma * np.sqrt(1 - decay**2), self.scale),
+        )
 
     def joined(self, other: "Components", share: Float[np.ndarray, " n"]):
         """Both, of which the other has this share."""
@@ -165,8 +197,7 @@ class CurvePosterior:
 
         Noise at different steps is taken as independent given the curve.
         """
-        seen = np.where(np.isnan(self.observed), -1.0, self.steps)
-        last = np.minimum(seen.max(1, initial=-1.0), self.grid[-1] - 1e-9)
+        last = np.minimum(self._last(), self.grid[-1] - 1e-9)
         new = np.append(True, np.diff(self.grid) > 0)
         rest = (self.grid > last[:, None]) & new
         u = (best - self.components.center) / self.components.scale
@@ -181,7 +212,8 @@ class CurvePosterior:
         """The posterior after one more step.
 
         The step is the last one and 1. Components are weighted anew by what they said
-        of it. Where few are left, or noise is correlated, everything is fitted anew.
+        of it. Where few are left, or finished curves have a say, everything is fitted
+        anew.
 
         Args:
             new_y: the value at the next step, NaN where there is none; a batch's `[n]`.
@@ -208,18 +240,26 @@ class CurvePosterior:
         weight /= weight.sum(1, keepdims=True)
         left = 1 / np.sum(weight**2, 1)
         doubtful = ~np.asarray(self.converged) | ~(left >= _FEW * weight.shape[1])
-        # Where noise is correlated the paths themselves change. At the horizon there is
-        # nothing left to be foretold.
-        again = np.any(doubtful) or np.any(self.components.rho != 0)
+        again = np.any(doubtful) or np.any(self.components.rho < 0)
+        # At the horizon there is nothing left to be foretold.
         if (again or np.any(np.isinf(new_y))) and step < self.horizon:
             return self.refit(observed, steps)
+        components = dataclasses.replace(self.components, weight=weight)
+        if np.any(components.rho > 0) and step < self.horizon:
+            off = new_y[:, None] - self._at(step, self.components.curve)[:, :, 0]
+            components = components.pulled(self.grid, self._last(), step, off)
         return dataclasses.replace(
             self,
             observed=observed,
             steps=steps,
-            components=dataclasses.replace(self.components, weight=weight),
+            components=components,
             ess=float(left[0]) if self.single else left,
         )
+
+    def _last(self):
+        """The last step of each curve that has a value, -1 if none has."""
+        seen = np.where(np.isnan(self.observed), -1.0, self.steps)
+        return seen.max(1, initial=-1.0)
 
     def _at(self, steps, paths):
         """Paths at any steps, along straight lines between those of the grid."""

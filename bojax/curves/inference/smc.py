@@ -13,7 +13,7 @@ from bojax.curves.inference.evidence import Data, columns_of, explain, floored
 from bojax.curves.inference.importance import Draws, Pool, finish, pick, weigh
 from bojax.curves.models.base import Model
 
-NUM_PARTICLES = 512
+NUM_PARTICLES = 384
 NUM_MOVES = 6
 _MAX_STAGES = 60
 
