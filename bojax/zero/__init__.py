@@ -1,0 +1,1 @@
+"""AutoML-Zero: whole learning algorithms, evolved from mathematical operations."""

@@ -26,6 +26,26 @@ MAX_ERROR = 100.0
 
 _U = np.uint64
 
+_KERNEL = np.arange(len(OUT))
+"""One loop runs what differs only in how many numbers there are."""
+for _first, *_others in (
+    (Op.SCALAR_SUM, Op.VECTOR_SUM, Op.MATRIX_SUM),
+    (Op.SCALAR_DIFF, Op.VECTOR_DIFF, Op.MATRIX_DIFF),
+    (Op.SCALAR_PRODUCT, Op.VECTOR_PRODUCT, Op.MATRIX_PRODUCT),
+    (Op.SCALAR_DIVISION, Op.VECTOR_DIVISION, Op.MATRIX_DIVISION),
+    (Op.SCALAR_ABS, Op.VECTOR_ABS, Op.MATRIX_ABS),
+    (Op.SCALAR_RECIPROCAL, Op.VECTOR_RECIPROCAL, Op.MATRIX_RECIPROCAL),
+    (Op.SCALAR_VECTOR_PRODUCT, Op.SCALAR_MATRIX_PRODUCT),
+    (Op.VECTOR_HEAVISIDE, Op.MATRIX_HEAVISIDE),
+    (Op.SCALAR_MIN, Op.VECTOR_MIN),
+    (Op.SCALAR_MAX, Op.VECTOR_MAX),
+    (Op.VECTOR_NORM, Op.MATRIX_NORM),
+    (Op.VECTOR_MEAN, Op.MATRIX_MEAN),
+    (Op.VECTOR_STD, Op.MATRIX_STD),
+    range(Op.SCALAR_UNIFORM, Op.MATRIX_GAUSSIAN + 1),
+):
+    _KERNEL[_others] = _first
+
 
 class Lanes(NamedTuple):
     """Tasks in the layout of the kernels: features of one example, task after task.
@@ -104,8 +124,9 @@ def decode(op, addresses, slots, length, sizes, code):
         slots: [3, L].
         length: [3].
         sizes: of `Lanes`.
-        code: for each instruction the operation, where inputs, result and output lie,
-            how many numbers the output has, and the slot: [3, L, 7].
+        code: for each instruction the loop that runs it, where inputs, result and
+            output lie, how many numbers the output has, how many rows an input has
+            (those of a matrix are its entries), the slot, the operation: [3, L, 9].
     """
     features, num_lanes = sizes[0], sizes[1]
     beside = place(MATRIX, sizes[8], sizes)
@@ -115,13 +136,14 @@ def decode(op, addresses, slots, length, sizes, code):
             row = code[component, i]
             kind = OUT[number]
             out = place(kind, addresses[component, i, 2], sizes)
-            aliased = False
+            aliased, reads_matrix = False, False
             for j in range(2):
                 source = INPUTS[number, j]
                 where = place(source, addresses[component, i, j], sizes)
                 aliased = aliased or (source != 0 and where == out)
+                reads_matrix = reads_matrix or source == MATRIX
                 row[1 + j] = where
-            row[0] = number
+            row[0] = _KERNEL[number]
             row[3] = beside if aliased else out
             row[4] = out
             count = num_lanes
@@ -130,7 +152,9 @@ def decode(op, addresses, slots, length, sizes, code):
             if kind == MATRIX:
                 count *= features * features
             row[5] = count if kind != 0 else 0
-            row[6] = slots[component, i]
+            row[6] = features * features if reads_matrix else features
+            row[7] = slots[component, i]
+            row[8] = number
 
 
 @inlined
@@ -138,7 +162,7 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
     """Runs one function of a program once.
 
     Args:
-        code: of `decode`, [3, L, 7].
+        code: of `decode`, [3, L, 9].
         constants: [3, L, 3].
         component: which function.
         length: how many instructions.
@@ -150,35 +174,26 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
     """
     mem = memory
     F, D = _U(sizes[0]), _U(sizes[1])
-    FF = F * F
     one = _U(1)
     c = _U(component)
     for i in range(_U(length)):
         op = np.int64(code[c, i, 0])
         a, b, to, out = code[c, i, 1], code[c, i, 2], code[c, i, 3], code[c, i, 4]
-        n = code[c, i, 5]
-        if op == Op.SCALAR_SUM or op == Op.VECTOR_SUM or op == Op.MATRIX_SUM:
+        n, rows = code[c, i, 5], code[c, i, 6]
+        if op == Op.SCALAR_SUM:
             for k in range(n):
                 mem[to + k] = mem[a + k] + mem[b + k]
-        elif op == Op.SCALAR_DIFF or op == Op.VECTOR_DIFF or op == Op.MATRIX_DIFF:
+        elif op == Op.SCALAR_DIFF:
             for k in range(n):
                 mem[to + k] = mem[a + k] - mem[b + k]
-        elif (
-            op == Op.SCALAR_PRODUCT
-            or op == Op.VECTOR_PRODUCT
-            or op == Op.MATRIX_PRODUCT
-        ):
+        elif op == Op.SCALAR_PRODUCT:
             for k in range(n):
                 mem[to + k] = mem[a + k] * mem[b + k]
-        elif (
-            op == Op.SCALAR_DIVISION
-            or op == Op.VECTOR_DIVISION
-            or op == Op.MATRIX_DIVISION
-        ):
+        elif op == Op.SCALAR_DIVISION:
             for k in range(n):
                 mem[to + k] = mem[a + k] / mem[b + k]
-        elif op == Op.SCALAR_VECTOR_PRODUCT or op == Op.SCALAR_MATRIX_PRODUCT:
-            for row in range(F if op == Op.SCALAR_VECTOR_PRODUCT else FF):
+        elif op == Op.SCALAR_VECTOR_PRODUCT:
+            for row in range(rows):
                 at = row * D
                 for k in range(D):
                     mem[to + at + k] = mem[a + k] * mem[b + at + k]
@@ -192,14 +207,10 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
         elif op == Op.SCALAR_CONST:
             for k in range(n):
                 mem[to + k] = constants[c, i, 0]
-        elif op == Op.SCALAR_ABS or op == Op.VECTOR_ABS or op == Op.MATRIX_ABS:
+        elif op == Op.SCALAR_ABS:
             for k in range(n):
                 mem[to + k] = abs(mem[a + k])
-        elif (
-            op == Op.SCALAR_RECIPROCAL
-            or op == Op.VECTOR_RECIPROCAL
-            or op == Op.MATRIX_RECIPROCAL
-        ):
+        elif op == Op.SCALAR_RECIPROCAL:
             for k in range(n):
                 mem[to + k] = 1.0 / mem[a + k]
         elif op == Op.SCALAR_SIN:
@@ -229,13 +240,13 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
         elif op == Op.SCALAR_HEAVISIDE:
             for k in range(n):
                 mem[to + k] = 1.0 if mem[a + k] >= 0.0 else 0.0
-        elif op == Op.VECTOR_HEAVISIDE or op == Op.MATRIX_HEAVISIDE:
+        elif op == Op.VECTOR_HEAVISIDE:
             for k in range(n):
                 mem[to + k] = 1.0 if mem[a + k] > 0.0 else 0.0
-        elif op == Op.SCALAR_MIN or op == Op.VECTOR_MIN:
+        elif op == Op.SCALAR_MIN:
             for k in range(n):
                 mem[to + k] = mem[b + k] if mem[b + k] < mem[a + k] else mem[a + k]
-        elif op == Op.SCALAR_MAX or op == Op.VECTOR_MAX:
+        elif op == Op.SCALAR_MAX:
             for k in range(n):
                 mem[to + k] = mem[b + k] if mem[a + k] < mem[b + k] else mem[a + k]
         elif op == Op.MATRIX_MIN:
@@ -292,24 +303,27 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
                         mem[to + (row * F + column) * D + k] = mem[
                             a + (column * F + row) * D + k
                         ]
-        elif op == Op.VECTOR_NORM or op == Op.MATRIX_NORM:
-            sum_squares(mem, to, a, F if op == Op.VECTOR_NORM else FF, D, D)
+        elif op == Op.VECTOR_NORM:
+            sum_squares(mem, to, a, rows, D, D)
             for k in range(D):
                 mem[to + k] = np.sqrt(mem[to + k])
-        elif op == Op.MATRIX_COLUMN_NORM or op == Op.MATRIX_ROW_NORM:
-            by_column = op == Op.MATRIX_COLUMN_NORM
-            for which in range(F):
-                first = a + which * D * (one if by_column else F)
-                sum_squares(mem, to + which * D, first, F, D * F if by_column else D, D)
+        elif op == Op.MATRIX_COLUMN_NORM:
+            for column in range(F):
+                sum_squares(mem, to + column * D, a + column * D, F, D * F, D)
             for k in range(n):
                 mem[to + k] = np.sqrt(mem[to + k])
-        elif op == Op.VECTOR_MEAN or op == Op.MATRIX_MEAN:
-            average(mem, to, a, F if op == Op.VECTOR_MEAN else FF, D)
+        elif op == Op.MATRIX_ROW_NORM:
+            for row in range(F):
+                sum_squares(mem, to + row * D, a + row * F * D, F, D, D)
+            for k in range(n):
+                mem[to + k] = np.sqrt(mem[to + k])
+        elif op == Op.VECTOR_MEAN:
+            average(mem, to, a, rows, D)
         elif op == Op.MATRIX_ROW_MEAN:
             for row in range(F):
                 average(mem, to + row * D, a + row * F * D, F, D)
-        elif op == Op.VECTOR_STD or op == Op.MATRIX_STD:
-            deviation(mem, to, a, F if op == Op.VECTOR_STD else FF, D)
+        elif op == Op.VECTOR_STD:
+            deviation(mem, to, a, rows, D)
         elif op == Op.MATRIX_ROW_STD:
             for row in range(F):
                 deviation(mem, to + row * D, a + row * F * D, F, D)
@@ -322,7 +336,7 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
             at = to + (row * F + column) * D
             for k in range(D):
                 mem[at + k] = constants[c, i, 2]
-        elif op >= Op.SCALAR_UNIFORM:
+        elif op == Op.SCALAR_UNIFORM:
             draw(mem, to, n, code[c, i], constants[c, i], sizes, tables, phase, step)
         if to != out:
             for k in range(n):
@@ -357,13 +371,15 @@ def average(mem, to, a, count, num_lanes):
 def deviation(mem, to, a, count, num_lanes):
     """Standard deviations of `count` entries, for each task."""
     for k in range(num_lanes):
+        # From the first entry, so that equal entries deviate by nothing.
+        base = mem[a + k]
         mean = 0.0
         for row in range(count):
-            mean += mem[a + row * num_lanes + k]
+            mean += mem[a + row * num_lanes + k] - base
         mean /= np.float64(count)
         total = 0.0
         for row in range(count):
-            away = mem[a + row * num_lanes + k] - mean
+            away = mem[a + row * num_lanes + k] - base - mean
             total += away * away
         mem[to + k] = np.sqrt(total / np.float64(count))
 
@@ -372,12 +388,12 @@ def deviation(mem, to, a, count, num_lanes):
 def draw(mem, to, n, code, constants, sizes, tables, phase, step):
     """Random numbers, for each task its own."""
     num_lanes = sizes[1]
-    normal = GAUSSIAN[np.int64(code[0])]
+    normal = GAUSSIAN[np.int64(code[8])]
     low = constants[0]
     scale = constants[1] if normal else constants[1] - low
     count = np.int64(n) // num_lanes
     for k in range(num_lanes):
-        start = noise.start(sizes[4], k, phase, step, np.int64(code[6]))
+        start = noise.start(sizes[4], k, phase, step, np.int64(code[7]))
         for j in range(count):
             at = (start + j + (j >> 16) * noise.STRIDE) & (noise.SIZE - 1)
             where = np.int64(to) + j * num_lanes + k
@@ -566,7 +582,7 @@ def evaluate_all(op, addresses, constants, slots, length, tasks, fitness, steps,
     """`evaluate_one` for each program of a lowered population; the results are [p, D]."""
     memory = np.zeros(memory_size(tasks.sizes))
     work = np.zeros((6, tasks.sizes[1]))
-    code = np.zeros((3, op.shape[2], 7), np.uint64)
+    code = np.zeros((3, op.shape[2], 9), np.uint64)
     num_examples = tasks.x_train.shape[0] + tasks.x_valid.shape[0]
     record = np.zeros((num_examples, tasks.sizes[1]))
     total = 0
