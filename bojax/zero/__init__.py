@@ -15,6 +15,7 @@ from bojax.zero.evaluate import evaluate as evaluate
 from bojax.zero.evolve import Evolved as Evolved
 from bojax.zero.evolve import Savings as Savings
 from bojax.zero.evolve import evolve as evolve
+from bojax.zero.explain import explain as explain
 from bojax.zero.operations import Op as Op
 from bojax.zero.program import Instruction as Instruction
 from bojax.zero.program import Memory as Memory
@@ -24,3 +25,7 @@ from bojax.zero.search_space import EVERYTHING as EVERYTHING
 from bojax.zero.search_space import Mutations as Mutations
 from bojax.zero.search_space import SearchSpace as SearchSpace
 from bojax.zero.tasks import Tasks as Tasks
+from bojax.zero.transform import constants_space as constants_space
+from bojax.zero.transform import to_jax as to_jax
+from bojax.zero.transform import tune as tune
+from bojax.zero.transform import with_factors as with_factors
