@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from bojax.zero._compile import compiled
+from bojax.zero._compile import compiled, inlined
 from bojax.zero.operations import (
     COMMUTES,
     INPUTS,
@@ -53,7 +53,7 @@ class Lowered(NamedTuple):
     length: Int64[np.ndarray, "p 3"]
 
 
-@compiled
+@inlined
 def backward(op, addresses, length, component, alive, live):
     """Marks one function's live instructions; `alive` goes from its end to its start.
 
@@ -78,7 +78,7 @@ def backward(op, addresses, length, component, alive, live):
                     alive[kind] |= 1 << np.int64(addresses[component, i, j])
 
 
-@compiled
+@inlined
 def mark_live(op, addresses, length, multiclass, alive, live):
     """Marks the live instructions of one program.
 
@@ -119,7 +119,7 @@ def mark_live(op, addresses, length, multiclass, alive, live):
     backward(op, addresses, length, 0, end, live)
 
 
-@compiled
+@inlined
 def pack(op, addresses, constants, length, multiclass, live, names, into):
     """Live instructions in canonical form: addresses in the order of first use.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bojax.zero._compile import compiled
+from bojax.zero._compile import inlined
 
 FORGET_AFTER = 100
 """An entry is forgotten after as many hits, so that no collision lasts for ever."""
@@ -43,7 +43,7 @@ def empty(capacity: int) -> Cache:
     )
 
 
-@compiled
+@inlined
 def unlink(cache, entry):
     """Takes an entry out of the list by last use."""
     links, ends = cache.links, cache.ends
@@ -58,7 +58,7 @@ def unlink(cache, entry):
         ends[_OLDEST] = newer
 
 
-@compiled
+@inlined
 def put_first(cache, entry):
     """Makes an entry the newest."""
     links, ends = cache.links, cache.ends
@@ -71,7 +71,7 @@ def put_first(cache, entry):
     ends[_NEWEST] = entry
 
 
-@compiled
+@inlined
 def drop(cache, entry):
     """Forgets an entry."""
     unlink(cache, entry)
@@ -88,7 +88,7 @@ def drop(cache, entry):
     cache.ends[_FREE] = entry
 
 
-@compiled
+@inlined
 def find(cache, key):
     """The entry of a key, now the newest, or -1.
 
@@ -107,7 +107,7 @@ def find(cache, key):
     return entry
 
 
-@compiled
+@inlined
 def insert(cache, key, value):
     """Adds a key that is not there; the oldest entry makes room."""
     ends = cache.ends

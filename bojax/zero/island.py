@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bojax.zero import cache as caches
-from bojax.zero._compile import compiled
+from bojax.zero._compile import compiled, inlined
 from bojax.zero.analysis import mark_live, pack
 from bojax.zero.cache import Cache
 from bojax.zero.kernels import decode, evaluate_one, memory_size
@@ -129,14 +129,14 @@ def found(space: SearchSpace, population_size: int) -> Island:
     )
 
 
-@compiled
+@inlined
 def mix(digest, bits):
     """One step of a hash of 64 bits."""
     digest = (digest ^ bits) * np.uint64(0x9E3779B97F4A7C15)
     return digest ^ (digest >> np.uint64(29))
 
 
-@compiled
+@inlined
 def hash_form(form):
     """Of a packed program."""
     op, addresses, constants, _, length = form
@@ -153,7 +153,7 @@ def hash_form(form):
     return np.int64(digest & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
-@compiled
+@inlined
 def hash_errors(record):
     """Of the errors of 20 steps, in four strands that the processor runs at a time."""
     bits = record.reshape(-1).view(np.uint64)
@@ -171,7 +171,7 @@ def hash_errors(record):
     return np.int64(digest & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
-@compiled
+@inlined
 def combine(values, median):
     """The fitness of a program from its fitness on each task."""
     if median:
@@ -182,7 +182,7 @@ def combine(values, median):
     return total / len(values)
 
 
-@compiled
+@inlined
 def note_hurdle(island, value):
     """Takes a value on the first task into account, if it is a new one."""
     recent, counts = island.recent, island.counts
@@ -264,7 +264,7 @@ def assess(island, form, code, settings, tasks, short, first, rooms):
     return fitness
 
 
-@compiled
+@inlined
 def rooms_for(tasks, short, first):
     """Memories and room for working, of `assess`."""
     return (

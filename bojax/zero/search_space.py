@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bojax.zero._compile import compiled
+from bojax.zero._compile import compiled, inlined
 from bojax.zero.operations import (
     GAUSSIAN,
     INPUTS,
@@ -204,13 +204,13 @@ def rules(space: SearchSpace, multiclass: bool = False) -> Rules:
     )
 
 
-@compiled
+@inlined
 def below(rng, count):
     """A uniform integer in [0, count)."""
     return int(rng.random() * count)
 
 
-@compiled
+@inlined
 def random_constant(number, place, rng):
     """A first value: a place in [0, 1), a deviation in [0, 1), else in [-1, 1)."""
     value = rng.random()
@@ -219,7 +219,7 @@ def random_constant(number, place, rng):
     return 2.0 * value - 1.0
 
 
-@compiled
+@inlined
 def random_address(kind, is_output, rules, rng):
     """An address of this kind; an output's is not a reserved one."""
     low = rules.reserved[kind] if is_output else 0
@@ -242,7 +242,7 @@ def random_instruction(program, component, i, rules, rng):
             constants[component, i, j] = random_constant(number, j, rng)
 
 
-@compiled
+@inlined
 def random_program(program, rules, rng):
     """Makes the functions random that are to be random at first."""
     length = program[3]
@@ -253,7 +253,7 @@ def random_program(program, rules, rng):
                 random_instruction(program, c, i, rules, rng)
 
 
-@compiled
+@inlined
 def alter_constant(number, constants, rng):
     """Changes one constant: a place is drawn anew, a number scaled by 1/2 to 2.
 
@@ -270,7 +270,7 @@ def alter_constant(number, constants, rng):
         constants[0], constants[1] = constants[1], constants[0]
 
 
-@compiled
+@inlined
 def alter(program, component, i, rules, rng):
     """Changes one argument of an instruction: an input, the output or a constant."""
     op, addresses, constants, _ = program
@@ -288,7 +288,7 @@ def alter(program, component, i, rules, rng):
         alter_constant(number, constants[component, i], rng)
 
 
-@compiled
+@inlined
 def shift(program, component, start, end, by):
     """Moves the instructions from start to before end up or down by one place."""
     op, addresses, constants, _ = program
