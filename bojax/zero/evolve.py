@@ -424,7 +424,7 @@ def _check_options(
     combine: str,
     population_size: int,
     num_islands: int,
-    **counts: float | None,
+    **counts: Any,
 ) -> None:
     if combine not in ("mean", "median"):
         raise ValueError(f"combine: expected 'mean' or 'median', got {combine!r}")

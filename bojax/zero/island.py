@@ -6,7 +6,8 @@ A child goes through the stages until one of them knows its fitness:
 2. It errs as another program did in 10 training and 10 validation steps on all tasks,
    to the last bit: it is taken to be equivalent. Or it fails on all of them.
 3. On the first task it is below the hurdle, the 75th percentile of the unique values
-   there of late: what it reached is its fitness.
+   there of late: what it reached ranks it among its like, below all that pass. (That
+   value less one is its fitness: the first task may be an easy one.)
 4. It is trained and validated on all tasks.
 
 References:
@@ -39,6 +40,7 @@ from bojax.zero.search_space import SearchSpace, below, mutate, random_program
 ) = range(8)
 """What `Island.counts` counts."""
 
+UNKNOWN = -2.0
 EXAMPLES = 10
 """Training and validation steps of the fingerprint."""
 CACHE_SIZE = 100_000
@@ -223,7 +225,7 @@ def assess(island, form, code, settings, tasks, short, first, rooms):
         if entry >= 0:
             counts[SAME_FORM] += 1
             return island.forms.values[entry]
-    fitness = -1.0
+    fitness = UNKNOWN
     if settings.equivalence:
         decode(op, addresses, slots, length, short.sizes, code)
         record[:] = -2.0
@@ -239,7 +241,7 @@ def assess(island, form, code, settings, tasks, short, first, rooms):
             if entry >= 0:
                 counts[EQUIVALENT] += 1
                 fitness = island.behaviors.values[entry]
-    if fitness < 0:
+    if fitness == UNKNOWN:
         if settings.hurdle:
             decode(op, addresses, slots, length, first.sizes, code)
             counts[TRAIN_STEPS] += evaluate_one(
@@ -248,9 +250,9 @@ def assess(island, form, code, settings, tasks, short, first, rooms):
             value = first_work[0, 0]
             if value < island.hurdle[0]:
                 counts[UNDER_HURDLE] += 1
-                fitness = value
+                fitness = value - 1.0
             note_hurdle(island, value)
-        if fitness < 0:
+        if fitness == UNKNOWN:
             decode(op, addresses, slots, length, tasks.sizes, code)
             counts[TRAIN_STEPS] += evaluate_one(
                 code, constants, length, tasks, memory, work, none
