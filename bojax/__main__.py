@@ -47,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     zero.add_argument(
         "--islands", type=_positive, default=os.cpu_count() or 1, help="threads"
     )
-    zero.add_argument(
-        "--seconds", type=_positive, default=900, help="when to give up"
-    )
+    zero.add_argument("--seconds", type=_positive, default=900, help="when to give up")
     zero.set_defaults(run=_zero)
     parsed = parser.parse_args(arguments)
     _keep_compiled_programs()

@@ -85,8 +85,8 @@ def best_by_hand(data: tasks.Tasks) -> dict:
 def main(minutes: float = 10.0, seed: int = 0, num_islands: int = 2) -> None:
     images = tasks.digits()
     search_pairs, held_out = tasks.split_pairs(seed)
-    search = tasks.pairs_of_classes(images, 1, search_pairs, num_tasks=36)
-    select = tasks.pairs_of_classes(images, 2, search_pairs, num_tasks=72)
+    search = tasks.pairs_of_classes(images, 1, search_pairs, num_tasks=108)
+    select = tasks.pairs_of_classes(images, 2, search_pairs, num_tasks=108)
     test = tasks.pairs_of_classes(images, 3, held_out, num_tasks=90)
     by_hand = best_by_hand(select)
     reference = float(evaluate(by_hand["logistic"], select).fitness)
@@ -100,7 +100,7 @@ def main(minutes: float = 10.0, seed: int = 0, num_islands: int = 2) -> None:
         population_size=100,
         num_islands=num_islands,
         migrate_every=10_000,
-        restart_every=1_000_000,
+        restart_every=300_000,
         hurdle=True,
         timeout=60 * minutes,
         progress=sys.stderr.isatty(),
@@ -126,7 +126,8 @@ def main(minutes: float = 10.0, seed: int = 0, num_islands: int = 2) -> None:
         scores = evaluate(program, test).by_task
         short = eliminate_dead_code(program)
         lines.append(
-            f"| {name} | {short.length.sum()} | {evaluate(program, search).fitness:.4f} "
+            f"| {name} | {short.length.sum()} "
+            f"| {evaluate(program, search).fitness:.4f} "
             f"| {evaluate(program, select).fitness:.4f} | {scores.mean():.4f} "
             f"| {np.mean(scores - base):+.4f} ± {standard_error(scores - base):.4f} |"
         )

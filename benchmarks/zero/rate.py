@@ -80,17 +80,26 @@ def main() -> None:
         "| --- | --- | --- | --- | --- |",
         evolution("demo, one core", demo),
         evolution("demo, two islands, two cores", demo, num_islands=2),
-        evolution("demo, two islands, migration", demo, num_islands=2, migrate_every=10_000),
+        evolution(
+            "demo, two islands, migration", demo, num_islands=2, migrate_every=10_000
+        ),
         evolution("demo, equivalence alone", demo, remove_dead_code=False),
         evolution("demo, dead code removed alone", demo, equivalence=False),
         evolution("demo, everything in full", demo, count=200_000, **plain),
         evolution(
             "16 features, 65 operations, up to 21/21/45 instructions",
-            wide, EVERYTHING, 100_000, population_size=100,
+            wide,
+            EVERYTHING,
+            100_000,
+            population_size=100,
         ),
         evolution(
             "the same, in full",
-            wide, EVERYTHING, 20_000, population_size=100, **plain,
+            wide,
+            EVERYTHING,
+            20_000,
+            population_size=100,
+            **plain,
         ),
         "",
         f"First call in this process: {first:.1f} s (most of a minute where nothing "

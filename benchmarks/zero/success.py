@@ -1,4 +1,6 @@
-"""Evolution beside random search: `python -m benchmarks.zero.success TASK [RANDOM] [EVOLVED]`.
+"""Evolution beside random search.
+
+    python -m benchmarks.zero.success TASK RANDOM EVOLVED
 
 The tasks of the paper's section 4.1: 8 features, 1000 training and 100 validation
 examples, 3 tasks at a time, only the operations that are needed, functions of the
@@ -24,8 +26,16 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.zero.machine import RESULTS, write
-from bojax.zero import Memory, Op, SearchSpace, evaluate, examples, evolve, tasks
-from bojax.zero import kernels
+from bojax.zero import (
+    Memory,
+    Op,
+    SearchSpace,
+    evaluate,
+    evolve,
+    examples,
+    kernels,
+    tasks,
+)
 from bojax.zero._compile import compiled
 from bojax.zero.analysis import mark_live, pack
 from bojax.zero.island import combine
@@ -63,26 +73,36 @@ _LINEAR, _AFFINE = examples.linear_regressor(), examples.affine_regressor()
 TASKS = {
     # name: space, affine, evaluations of an experiment, the paper's ratio
     "linear-learn": (
-        _space((5, 1, 4), Memory(4, 3, 1), (), (), _STEP, _LINEAR), False, 10_000, 2.9,
+        _space((5, 1, 4), Memory(4, 3, 1), (), (), _STEP, _LINEAR),
+        False,
+        10_000,
+        2.9,
     ),
     "linear": (
         _space(
             (5, 1, 4), Memory(4, 3, 1), _CONSTANTS, (Op.VECTOR_INNER_PRODUCT,), _STEP
         ),
-        False, 10_000, 5.6,
+        False,
+        10_000,
+        5.6,
     ),
     "affine-learn": (
-        _space(
-            (6, 2, 6), Memory(5, 3, 1), (), (), (Op.SCALAR_SUM, *_STEP), _AFFINE
-        ),
-        True, 10_000, 150,
+        _space((6, 2, 6), Memory(5, 3, 1), (), (), (Op.SCALAR_SUM, *_STEP), _AFFINE),
+        True,
+        10_000,
+        150,
     ),
     "affine": (
         _space(
-            (6, 2, 6), Memory(5, 3, 1), _CONSTANTS,
-            (Op.SCALAR_SUM, Op.VECTOR_INNER_PRODUCT), (Op.SCALAR_SUM, *_STEP),
+            (6, 2, 6),
+            Memory(5, 3, 1),
+            _CONSTANTS,
+            (Op.SCALAR_SUM, Op.VECTOR_INNER_PRODUCT),
+            (Op.SCALAR_SUM, *_STEP),
         ),
-        True, 100_000, 23_000,
+        True,
+        100_000,
+        23_000,
     ),
 }
 
@@ -199,7 +219,9 @@ def done(name: str) -> dict[str, list[list[float]]]:
         with FILE.open() as lines:
             for row in csv.DictReader(lines):
                 if row["task"] == name:
-                    values = [row[k] for k in ("programs", "successes", "run", "seconds")]
+                    values = [
+                        row[k] for k in ("programs", "successes", "run", "seconds")
+                    ]
                     parts[row["search"]].append([float(v) for v in values])
     return parts
 
@@ -224,9 +246,7 @@ def poisson(successes: float) -> tuple[float, float]:
 def ratio(one: float, of_one: float, two: float, of_two: float) -> tuple[float, float]:
     """Exact 95 % limits of the ratio of two Poisson rates, given their sum."""
     share = stats.binomtest(int(one), int(one + two)).proportion_ci(0.95, "exact")
-    low, high = (
-        p / (1 - p) * of_two / of_one if p < 1 else np.inf for p in share
-    )
+    low, high = (p / (1 - p) * of_two / of_one if p < 1 else np.inf for p in share)
     return float(low), float(high)
 
 
@@ -234,7 +254,7 @@ def report() -> None:
     lines = [
         "# Evolution beside random search",
         "",
-        (__doc__ or "").split("\n\n", 1)[1].strip(),
+        (__doc__ or "").split("\n\n", 2)[2].strip(),
         "",
         "| task | search | programs | successes | rate [95 %] | run in full "
         "| programs/s |",

@@ -39,4 +39,6 @@ def require_numba(what: str) -> None:
         ImportError: if it is.
     """
     if numba is None:
-        raise ImportError(f"{what}: expected numba, got none: pip install 'bojax[zero]'")
+        raise ImportError(
+            f"{what}: expected numba, got none: pip install 'bojax[zero]'"
+        )

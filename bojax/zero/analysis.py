@@ -111,9 +111,7 @@ def mark_live(op, addresses, length, multiclass, alive, live):
         backward(op, addresses, length, 1, end, live)
         end[SCALAR] &= ~1
         end[VECTOR] &= ~3 if multiclass else ~1
-        if (
-            end[1] == before[1] and end[2] == before[2] and end[3] == before[3]
-        ):
+        if end[1] == before[1] and end[2] == before[2] and end[3] == before[3]:
             break
         start[:] = end
     backward(op, addresses, length, 0, end, live)
@@ -159,13 +157,18 @@ def pack(op, addresses, constants, length, multiclass, live, names, into):
                     names[kind, old] = num_names[kind]
                     num_names[kind] += 1
                 new_addresses[component, n, j] = names[kind, old]
-            first, second = new_addresses[component, n, 0], new_addresses[component, n, 1]
+            first, second = (
+                new_addresses[component, n, 0],
+                new_addresses[component, n, 1],
+            )
             if COMMUTES[number] and second < first:
                 new_addresses[component, n, 0] = second
                 new_addresses[component, n, 1] = first
             for j in range(3):
                 has = j < NUM_CONSTANTS[number]
-                new_constants[component, n, j] = constants[component, i, j] if has else 0.0
+                new_constants[component, n, j] = (
+                    constants[component, i, j] if has else 0.0
+                )
             slots[component, n] = 0
             if RANDOM[number]:
                 slots[component, n] = slot
@@ -182,7 +185,13 @@ def lower_all(op, addresses, constants, length, multiclass, live, into):
     for p in range(op.shape[0]):
         mark_live(op[p], addresses[p], length[p], multiclass, alive, live[p])
         pack(
-            op[p], addresses[p], constants[p], length[p], multiclass, live[p], names,
+            op[p],
+            addresses[p],
+            constants[p],
+            length[p],
+            multiclass,
+            live[p],
+            names,
             (into[0][p], into[1][p], into[2][p], into[3][p], into[4][p]),
         )
 
@@ -221,7 +230,12 @@ def lower(program: Program, multiclass: bool = False, dead: bool = False) -> Low
         np.zeros(shape[:2], np.int64),
     )
     lower_all(
-        flat.op, flat.addresses, flat.constants, flat.length, multiclass, live,
+        flat.op,
+        flat.addresses,
+        flat.constants,
+        flat.length,
+        multiclass,
+        live,
         tuple(into),
     )
     if not dead:
@@ -261,7 +275,11 @@ def eliminate_dead_code(program: Program, multiclass: bool = False) -> Program:
     """
     live = live_instructions(program, multiclass)
     kept = [
-        [line for line, alive in zip(program.instructions(c), live[c], strict=False) if alive]
+        [
+            line
+            for line, alive in zip(program.instructions(c), live[c], strict=False)
+            if alive
+        ]
         for c in range(len(COMPONENTS))
     ]
     return Program.of(*kept, memory=program.memory)
@@ -297,7 +315,12 @@ def _flat(program: Program) -> Program:
     return Program(
         *(
             np.asarray(array).reshape(lead + array.shape[len(program.shape) :])
-            for array in (program.op, program.addresses, program.constants, program.length)
+            for array in (
+                program.op,
+                program.addresses,
+                program.constants,
+                program.length,
+            )
         ),
         memory=program.memory,
     )

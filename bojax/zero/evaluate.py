@@ -11,10 +11,13 @@ from bojax._precision import in_double
 from bojax.zero import interpreter, kernels, noise
 from bojax.zero._compile import require_numba
 from bojax.zero.analysis import Lowered, lower
+from bojax.zero.operations import NUM_OPS
 from bojax.zero.program import Memory, Program
 from bojax.zero.tasks import Tasks
 
 BACKENDS = "jax", "numba"
+_MANY = 24
+"""More kinds of operations than this, and programs are compiled for all of them."""
 _BLOCK = 1 << 20
 """The JAX backend evaluates as many programs at a time as fit in so many bytes."""
 
@@ -150,7 +153,9 @@ def _with_jax(lowered: Lowered, tasks: Tasks, memory: Memory, double: bool) -> t
         else:
             score = _in_single(programs, *arguments)
         scores.append([np.asarray(each) for each in score])
-    return tuple(np.concatenate(each)[:num_programs] for each in zip(*scores, strict=True))
+    return tuple(
+        np.concatenate(each)[:num_programs] for each in zip(*scores, strict=True)
+    )
 
 
 _jitted = jax.jit(interpreter.evaluate_all, static_argnums=(3, 4, 5, 6, 7, 8))
@@ -165,8 +170,9 @@ def _in_single(*arguments):
 
 
 def _bucket_of_operations(functions: list[interpreter.Lines]) -> tuple[int, ...]:
+    """The operations that occur; all of them where there are many."""
     used = np.unique(np.concatenate([np.unique(lines.op) for lines in functions]))
-    return tuple(int(op) for op in used)
+    return tuple(range(NUM_OPS)) if len(used) > _MANY else tuple(used.tolist())
 
 
 def _fit(array: np.ndarray, num_programs: int, width: int) -> np.ndarray:

@@ -32,6 +32,8 @@ from bojax.zero.tasks import Tasks
 
 _ROUND = 2000
 """Evaluations between two looks at the islands."""
+_CANDIDATES = 20
+"""How many programs of a population are tried on the tasks to select by."""
 _SAVE_EVERY = 30.0
 """Seconds between two checkpoints."""
 
@@ -229,8 +231,17 @@ def evolve(
     plan = _Plan(space, seed, population_size, num_islands)
     path = None if checkpoint is None else pathlib.Path(checkpoint)
     name = _fingerprint(
-        tasks, select, space, settings, seed, population_size, num_islands,
-        migrate_every, restart_every, target, round_size,
+        tasks,
+        select,
+        space,
+        settings,
+        seed,
+        population_size,
+        num_islands,
+        migrate_every,
+        restart_every,
+        target,
+        round_size,
     )
     search = plan.start()
     if path is not None and path.exists():
@@ -276,6 +287,8 @@ def evolve(
                 ):
                     search.looked_at = fitness
                     _consider(search, best, space.memory, select, combine)
+                if select is not None and (over or timed_out):
+                    _consider_more(search, space.memory, select, combine)
                 show(total, fitness, search)
                 if target is not None and search.best_selected >= target:
                     ended, success = True, True
@@ -350,7 +363,9 @@ class _Plan(NamedTuple):
 class _Runner:
     """What islands need to evolve, in the layout of the kernels."""
 
-    def __init__(self, tasks: Tasks, memory: Memory, allowed: Rules, settings: Settings):
+    def __init__(
+        self, tasks: Tasks, memory: Memory, allowed: Rules, settings: Settings
+    ):
         few = islands.EXAMPLES
         self.arguments = (
             allowed,
@@ -385,20 +400,42 @@ def _consider(search, island, memory, select, combine) -> None:
         search.best_fitness, search.best_selected = fitness, selected
 
 
+def _consider_more(search, memory, select, combine) -> None:
+    """At the end of an experiment: several of each population, by `select` alone."""
+    for each in search.islands:
+        _, first = np.unique(each.fitness, return_index=True)
+        best = first[::-1][:_CANDIDATES]
+        population = Program(
+            each.op[best],
+            each.addresses[best],
+            each.constants[best],
+            each.length[best].astype(np.int32),
+            memory,
+        )
+        selected = evaluate(population, select, "numba", combine).fitness
+        number = int(np.argmax(selected))
+        if selected[number] > search.best_selected:
+            search.best = population[number]
+            search.best_fitness = float(each.fitness[best[number]])
+            search.best_selected = float(selected[number])
+
+
 def _migrate(search: _Search) -> None:
     """Half of each population, at random, is replaced from all that was sent."""
     size = len(search.islands[0].fitness)
     half = size // 2
     leaving = [search.own.permutation(size)[:half] for _ in search.islands]
     pool = [
-        np.concatenate([each[i][rows] for each, rows in zip(search.islands, leaving, strict=True)])
+        np.concatenate(
+            [each[i][rows] for each, rows in zip(search.islands, leaving, strict=True)]
+        )
         for i in range(5)
     ]
     order = search.own.permutation(len(pool[0]))
     for number, (each, rows) in enumerate(zip(search.islands, leaving, strict=True)):
         taken = order[number * half : (number + 1) * half]
-        for i in range(5):
-            each[i][rows] = pool[i][taken]
+        for array, sent in zip(each[:5], pool, strict=True):
+            np.asarray(array)[rows] = sent[taken]
 
 
 def _tally(search: _Search) -> None:
@@ -481,7 +518,12 @@ def _save(path: pathlib.Path, name: str, search: _Search) -> None:
         "history": search.history,
     }
     for field in (
-        "experiment", "done", "spent", "best_fitness", "best_selected", "looked_at",
+        "experiment",
+        "done",
+        "spent",
+        "best_fitness",
+        "best_selected",
+        "looked_at",
         "seconds",
     ):
         note[field] = getattr(search, field)
@@ -523,7 +565,12 @@ def _load(
     if note["best"] is not None:
         search.best = Program.parse(note["best"], space.memory)
     for field in (
-        "experiment", "done", "spent", "best_fitness", "best_selected", "looked_at",
+        "experiment",
+        "done",
+        "spent",
+        "best_fitness",
+        "best_selected",
+        "looked_at",
         "seconds",
     ):
         setattr(search, field, note[field])

@@ -9,7 +9,7 @@ import numpy as np
 from bojax._precision import in_double
 from bojax.zero.analysis import eliminate_dead_code
 from bojax.zero.operations import INPUTS, LETTERS, OUT, RANDOM, TEXT, Op
-from bojax.zero.program import COMPONENTS, Instruction, Program
+from bojax.zero.program import Instruction, Program
 from bojax.zero.transform import Learner, learner
 
 _SHORT, _LONGEST = 14, 60
@@ -76,7 +76,9 @@ def _setup_rows(
     if not any(RANDOM[line.op] for line in setup):
         parts = learner(program)
         memory = in_double(_Setup(parts), parts.constants).numpy()
-        values = {name: np.unique(memory[name]) for name in sorted(wanted & set(memory))}
+        values = {
+            name: np.unique(memory[name]) for name in sorted(wanted & set(memory))
+        }
         if all(len(value) == 1 for value in values.values()):
             return [(n, "<-", f"{v[0]:.6g}") for n, v in values.items() if v[0] != 0]
     rows = _Rows(wanted, {"v0": "0", "s0": "0"}, setup)
@@ -282,6 +284,3 @@ class _Probe:
         memory, _ = turn(memory, (x[1], y[1]))
         _, (linear, rates) = jax.lax.scan(turn, memory, (x[2:], y[2:]))
         return linear, rates
-
-
-__all__ = ["COMPONENTS", "explain"]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from bojax.zero import noise
 from bojax.zero.operations import INPUTS, MATRIX, OUT, SCALAR, VECTOR, Op
@@ -20,7 +21,11 @@ from bojax.zero.tasks import BINARY, REGRESSION
 
 MAX_ERROR = 100.0
 
-Constants = Float[Array, "3"]
+Given = Array | np.ndarray
+Constants = Float[Given, "3"]
+Draws = Float[Array, "2 *shape"]
+Bank = Float[Array, "k *n"]
+Entry = Float[Array, "*n"]
 
 
 class State(NamedTuple):
@@ -40,20 +45,20 @@ class State(NamedTuple):
 class Lines(NamedTuple):
     """Instructions of a function, see `bojax.zero.analysis.Lowered`."""
 
-    op: Int[Array, " L"]
-    addresses: Int[Array, "L 3"]
-    constants: Float[Array, "L 3"]
-    slots: Int[Array, " L"]
+    op: Int[Given, " L"]
+    addresses: Int[Given, "L 3"]
+    constants: Float[Given, "L 3"]
+    slots: Int[Given, " L"]
 
 
 class Task(NamedTuple):
     """One task, see `bojax.zero.Tasks`; `index` is its number."""
 
-    x_train: Float[Array, "n F"]
-    y_train: Float[Array, " n"]
-    x_valid: Float[Array, "m F"]
-    y_valid: Float[Array, " m"]
-    index: Int[Array, ""]
+    x_train: Float[Given, "n F"]
+    y_train: Float[Given, " n"]
+    x_valid: Float[Given, "m F"]
+    y_valid: Float[Given, " m"]
+    index: Int[Given, ""]
 
 
 class Score(NamedTuple):
@@ -197,13 +202,13 @@ def apply(
 
 def draws(
     seed: int,
-    task: Int[Array, ""],
+    task: Int[Given, ""],
     phase: int,
     step: Int[Array, ""],
-    slot: Int[Array, ""],
+    slot: Int[Given, ""],
     table: Float[Array, "2 M"],
     shape: tuple[int, ...],
-) -> Float[Array, "2 *shape"]:
+) -> Draws:
     """Uniform and normal numbers for a random operation, see `bojax.zero.noise`."""
     size = 1
     for length in shape:
@@ -214,7 +219,7 @@ def draws(
     return table[:, at.astype(jnp.int32)].reshape(2, *shape)
 
 
-def read(bank: Float[Array, "k *n"], address: Int[Array, ""]) -> Float[Array, "*n"]:
+def read(bank: Bank, address: Int[Array, ""]) -> Entry:
     """One entry, by selection: a gather is slower where there are few."""
     value = bank[0]
     for k in range(1, bank.shape[0]):
@@ -222,9 +227,7 @@ def read(bank: Float[Array, "k *n"], address: Int[Array, ""]) -> Float[Array, "*
     return value
 
 
-def write(
-    bank: Float[Array, "k *n"], address: Int[Array, ""], value: Float[Array, "*n"]
-) -> Float[Array, "k *n"]:
+def write(bank: Bank, address: Int[Array, ""], value: Entry) -> Bank:
     """The bank with one entry replaced."""
     here = jnp.arange(bank.shape[0]) == address
     return jnp.where(here.reshape(-1, *(1,) * value.ndim), value, bank)
@@ -235,7 +238,7 @@ def run(
     state: State,
     ops: tuple[int, ...],
     seed: int,
-    task: Int[Array, ""],
+    task: Int[Given, ""],
     phase: int,
     step: Int[Array, ""],
     table: Float[Array, "2 M"],
@@ -415,6 +418,3 @@ def evaluate_all(
 
     on_all_tasks = jax.vmap(score, in_axes=(None, 0))
     return jax.vmap(on_all_tasks, in_axes=(0, None))(programs, tasks)
-
-
-__all__ = ["Bool", "Lines", "Score", "Task", "evaluate_all"]

@@ -114,20 +114,26 @@ def found(space: SearchSpace, population_size: int) -> Island:
     start = Program.of() if space.start is None else space.start
     start = start.pad(width, space.memory)
 
-    def many(array: np.ndarray) -> np.ndarray:
-        return np.repeat(array[None], population_size, axis=0)
-
-    parts = (start.op, start.addresses, start.constants, start.length.astype(np.int64))
+    parts = start.op, start.addresses, start.constants, start.length.astype(np.int64)
+    op, addresses, constants, length = (
+        np.repeat(part[None], population_size, axis=0) for part in parts
+    )
     return Island(
-        *map(many, parts),
-        np.full(population_size, -1.0),
-        *(np.array(part) for part in parts),
-        np.array([-1.0]),
-        np.zeros(8, np.int64),
-        caches.empty(CACHE_SIZE),
-        caches.empty(CACHE_SIZE),
-        np.zeros(RECENT),
-        np.array([-1.0]),
+        op=op,
+        addresses=addresses,
+        constants=constants,
+        length=length,
+        fitness=np.full(population_size, -1.0),
+        best_op=op[0].copy(),
+        best_addresses=addresses[0].copy(),
+        best_constants=constants[0].copy(),
+        best_length=length[0].copy(),
+        best_fitness=np.array([-1.0]),
+        counts=np.zeros(8, np.int64),
+        forms=caches.empty(CACHE_SIZE),
+        behaviors=caches.empty(CACHE_SIZE),
+        recent=np.zeros(RECENT),
+        hurdle=np.array([-1.0]),
     )
 
 

@@ -332,7 +332,10 @@ def run(code, constants, component, length, memory, sizes, tables, phase, step):
             for k in range(D):
                 mem[at + k] = constants[c, i, 1]
         elif op == Op.MATRIX_CONST:
-            row, column = _U(constants[c, i, 0] * sizes[0]), _U(constants[c, i, 1] * sizes[0])
+            row, column = (
+                _U(constants[c, i, 0] * sizes[0]),
+                _U(constants[c, i, 1] * sizes[0]),
+            )
             at = to + (row * F + column) * D
             for k in range(D):
                 mem[at + k] = constants[c, i, 2]
@@ -532,12 +535,23 @@ def evaluate_one(code, constants, length, tasks, memory, work, record):
                     phase = noise.PREDICT if training else noise.VALIDATE
                 if component > 0:
                     if training:
-                        load(memory, sizes, tasks.x_train, tasks.y_train, row, component)
+                        load(
+                            memory, sizes, tasks.x_train, tasks.y_train, row, component
+                        )
                     else:
-                        load(memory, sizes, tasks.x_valid, tasks.y_valid, row, component)
+                        load(
+                            memory, sizes, tasks.x_valid, tasks.y_valid, row, component
+                        )
                 run(
-                    code, constants, component, length[component], memory, sizes,
-                    tables, phase, step,
+                    code,
+                    constants,
+                    component,
+                    length[component],
+                    memory,
+                    sizes,
+                    tables,
+                    phase,
+                    step,
                 )
                 if example < 0:
                     break
@@ -578,8 +592,10 @@ def evaluate_one(code, constants, length, tasks, memory, work, record):
 
 
 @compiled
-def evaluate_all(op, addresses, constants, slots, length, tasks, fitness, steps, nearest):
-    """`evaluate_one` for each program of a lowered population; the results are [p, D]."""
+def evaluate_all(
+    op, addresses, constants, slots, length, tasks, fitness, steps, nearest
+):
+    """`evaluate_one` for each program of a lowered population; results are [p, D]."""
     memory = np.zeros(memory_size(tasks.sizes))
     work = np.zeros((6, tasks.sizes[1]))
     code = np.zeros((3, op.shape[2], 9), np.uint64)

@@ -53,10 +53,10 @@ def start(seed, task, phase, step, slot):
 
 def start_jax(
     seed: int | Int[Array, ""],
-    task: Int[Array, ""],
+    task: Int[Array | np.ndarray, ""],
     phase: int,
     step: Int[Array, ""],
-    slot: Int[Array, ""],
+    slot: Int[Array | np.ndarray, ""],
 ) -> UInt32[Array, ""]:
     """The same in JAX."""
     parts = (seed, _SEED), (task, _TASK), (phase, _PHASE), (step, _STEP), (slot, _SLOT)

@@ -10,7 +10,7 @@ published code; where the two differ the code is followed. What is worth knowing
 - `norm(m, axis=0)` is the norm of each column, `norm(m, axis=1)` that of each row, and
   `mean` and `std` with an axis are those of rows.
 - `bcast(v, axis=0)` repeats the vector as columns, `bcast(v, axis=1)` as rows.
-- `v[u] = c` sets one entry, number floor(u F) of F, so that it means the same for any F.
+- `v[u] = c` sets one entry of F, number floor(u F): it means the same for any F.
 - `std` is that of the population, by deviations from the mean. (The published code
   subtracts the squared mean from the mean square, which is NaN or not as the rounding
   has it, and no two compilers agree on that.)
@@ -172,7 +172,7 @@ LETTERS = "?svm"
 
 
 def _kinds(field: str) -> np.ndarray:
-    """What stands at a place of each operation: a scalar, a vector, a matrix, nothing."""
+    """What stands there in each operation: a scalar, a vector, a matrix, nothing."""
     found = [re.search(rf"([svm])\{{{field}\}}", text) for text in TEXT]
     kinds = [LETTERS.index(match[1]) if match else NOTHING for match in found]
     return np.array(kinds, np.int64)

@@ -19,7 +19,6 @@ from jaxtyping import Float64, Int32, UInt8
 
 from bojax.zero.operations import (
     INPUTS,
-    LETTERS,
     MATRIX,
     NOTHING,
     NUM_CONSTANTS,
@@ -284,9 +283,7 @@ _FLOAT = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
 def _pattern(text: str) -> re.Pattern:
     pattern = re.escape(text.replace(" ", ""))
     pattern = re.sub(r"\\{(a|b|out)\\}", r"(?P<\1>\\d+)", pattern)
-    pattern = re.sub(
-        r"\\{([xyz])\\}", lambda m: f"(?P<{m[1]}>{_FLOAT[1:-1]})", pattern
-    )
+    pattern = re.sub(r"\\{([xyz])\\}", lambda m: f"(?P<{m[1]}>{_FLOAT[1:-1]})", pattern)
     return re.compile(pattern, re.IGNORECASE)
 
 
@@ -307,9 +304,9 @@ def _parse_line(bare: str) -> Instruction | None:
     for op, pattern in enumerate(_PATTERNS):
         if match := pattern.fullmatch(bare):
             found = match.groupdict()
-            addresses = (int(found.get(name, 0)) for name in ("a", "b", "out"))
+            a, b, out = (int(found.get(name, 0)) for name in ("a", "b", "out"))
             constants = tuple(float(found[name]) for name in "xyz" if name in found)
-            return Instruction(Op(op), *addresses, constants)
+            return Instruction(Op(op), a, b, out, constants)
     return None
 
 
@@ -344,12 +341,13 @@ def _check(program: Program) -> None:
     op = np.where(op < NUM_OPS, op, 0)
     addresses = np.asarray(program.addresses).astype(int)
     limits = np.array([MOST_ADDRESSES + 1, *memory])
-    for place, kinds in zip("a b out".split(), [*INPUTS.T, OUT], strict=True):
-        index = "a b out".split().index(place)
+    for place, kinds in zip(["a", "b", "out"], [*INPUTS.T, OUT], strict=True):
+        index = ["a", "b", "out"].index(place)
         kind = kinds[op]
         outside = (kind != NOTHING) & (addresses[..., index] >= limits[kind])
         counts = ", ".join(
-            f"{count} {name}" for count, name in zip(memory, memory._fields, strict=True)
+            f"{count} {name}"
+            for count, name in zip(memory, memory._fields, strict=True)
         )
         _refuse(program, inside & outside, f"addresses in a memory of {counts}")
     reserved = np.isin(OUT[op], (SCALAR, VECTOR)) & (addresses[..., 2] == 0)
@@ -380,6 +378,3 @@ def _refuse(program: Program, wrong: np.ndarray, expected: str) -> None:
         f"{which}{COMPONENTS[component]}, line {line + 1}: expected {expected}, "
         f"got {got}"
     )
-
-
-__all__ = ["COMPONENTS", "LETTERS", "Instruction", "Memory", "Program"]

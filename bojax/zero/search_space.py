@@ -9,15 +9,12 @@ from bojax.zero._compile import compiled, inlined
 from bojax.zero.operations import (
     GAUSSIAN,
     INPUTS,
-    MATRIX,
     NOTHING,
     NUM_CONSTANTS,
     NUM_INDICES,
     NUM_OPS,
     OUT,
     RANDOM,
-    SCALAR,
-    VECTOR,
     Op,
 )
 from bojax.zero.program import COMPONENTS, MOST_INSTRUCTIONS, Memory, Program
@@ -43,6 +40,8 @@ class Mutations(NamedTuple):
     alter: float = 1 / 3
     replace: float = 0.0
 
+
+_MEMORY, _MUTATIONS = Memory(), Mutations()
 
 FIXED_LENGTH = Mutations(0.0, 0.0, 1 / 3, 1 / 3, 1 / 3)
 """For functions whose length stays: the published demo's."""
@@ -75,8 +74,8 @@ class SearchSpace:
     most: tuple[int, int, int]
     least: tuple[int, int, int] = (0, 0, 0)
     initial: tuple[int, int, int] = (0, 0, 0)
-    memory: Memory = Memory()
-    mutations: Mutations = Mutations()
+    memory: Memory = _MEMORY
+    mutations: Mutations = _MUTATIONS
     start: Program | None = None
 
     def __post_init__(self):
@@ -335,6 +334,3 @@ def mutate(program, rules, rng):
             alter(program, c, i, rules, rng)
         else:
             random_instruction(program, c, i, rules, rng)
-
-
-__all__ = ["DEMO", "EVERYTHING", "FIXED_LENGTH", "MATRIX", "SCALAR", "VECTOR", "Mutations", "SearchSpace"]

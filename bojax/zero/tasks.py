@@ -69,7 +69,9 @@ class Tasks(eqx.Module):
             raise ValueError(f"epochs: expected at least 1, got {self.epochs}")
         for name in ("x_train", "y_train", "x_valid", "y_valid"):
             if not np.all(np.isfinite(getattr(self, name))):
-                raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+                raise ValueError(
+                    f"{name}: expected finite numbers, got NaN or infinity"
+                )
         labels = np.unique(np.concatenate([self.y_train, self.y_valid], axis=1))
         most = {BINARY: 2, MULTICLASS: shape[2]}.get(self.kind)
         if most is not None and not np.all(np.isin(labels, np.arange(most))):
@@ -159,8 +161,12 @@ def nonlinear_regression(
 def _regression(rng, label, num_tasks, num_features, num_train, num_valid) -> Tasks:
     x = rng.standard_normal((num_tasks, num_train + num_valid, num_features))
     y = label(x)
-    parts = x[:, :num_train], y[:, :num_train], x[:, num_train:], y[:, num_train:]
-    return Tasks(*map(np.ascontiguousarray, parts))
+    return Tasks(
+        np.ascontiguousarray(x[:, :num_train]),
+        np.ascontiguousarray(y[:, :num_train]),
+        np.ascontiguousarray(x[:, num_train:]),
+        np.ascontiguousarray(y[:, num_train:]),
+    )
 
 
 class Images(NamedTuple):

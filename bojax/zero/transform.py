@@ -26,8 +26,6 @@ from bojax.zero.operations import (
     NUM_INDICES,
     OUT,
     RANDOM,
-    SCALAR,
-    VECTOR,
     Op,
 )
 from bojax.zero.program import COMPONENTS, Program
@@ -308,6 +306,3 @@ def tune(
     if isinstance(best, Program):
         return best, result
     return with_factors(program, best, tasks.multiclass), result
-
-
-__all__ = ["SCALAR", "VECTOR", "Learner", "constants_space", "learner", "to_jax", "tune"]

@@ -118,8 +118,15 @@ def test_a_padded_network_reduces_to_itself():
     "data",
     [
         SMALL,
-        tasks.pairs_of_classes(tasks.digits(), 0, num_tasks=2, num_features=4,
-                               num_train=10, num_valid=10, epochs=2),
+        tasks.pairs_of_classes(
+            tasks.digits(),
+            0,
+            num_tasks=2,
+            num_features=4,
+            num_train=10,
+            num_valid=10,
+            epochs=2,
+        ),
         tasks.all_classes(tasks.digits(), 0, 2, 11, 10, 10),
     ],
     ids=["regression", "binary", "multiclass"],
@@ -137,7 +144,9 @@ def test_removing_dead_code_changes_no_bit(backend, data):
 def test_what_is_left_is_all_alive(lists):
     program = program_of(lists)
     short = eliminate_dead_code(program)
-    assert live_instructions(short)[np.arange(short.width) < short.length[:, None]].all()
+    assert live_instructions(short)[
+        np.arange(short.width) < short.length[:, None]
+    ].all()
     assert str(eliminate_dead_code(short)) == str(short)
     assert canonical_hash(short) == canonical_hash(program)
 

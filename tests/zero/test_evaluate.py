@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from bojax.zero import Op, Program, Tasks, evaluate, examples, tasks
-from bojax.zero import interpreter
+from bojax.zero import Op, Program, Tasks, evaluate, examples, interpreter, tasks
 from tests.zero.generators import (
     ALL_OPS,
     MEMORY,
@@ -27,8 +26,12 @@ def ones(y_train=(1.0, 1.0, 1.0), y_valid=(1.0, 1.0), kind="regression", **optio
     """One task of two features, all one."""
     y_train, y_valid = np.array([y_train]), np.array([y_valid])
     return Tasks(
-        np.ones((1, y_train.shape[1], 2)), y_train,
-        np.ones((1, y_valid.shape[1], 2)), y_valid, kind=kind, **options,
+        np.ones((1, y_train.shape[1], 2)),
+        y_train,
+        np.ones((1, y_valid.shape[1], 2)),
+        y_valid,
+        kind=kind,
+        **options,
     )
 
 
@@ -65,10 +68,6 @@ NETWORK = examples.neural_network(0.02, 0.5, 0.5)
 def test_the_network_is_numpys_backpropagation(backend):
     data = tasks.nonlinear_regression(0, 1, 4, 300, 50)
     # Its first weights are draws, the same in every backend.
-    start = Program.parse(
-        str(NETWORK).split("def Predict")[0] + "def Predict():\n s1 = dot(v0, v2)"
-    )
-    del start
     parts = _network_weights()
     m, v = parts["m0"], parts["v2"]
     b, c, rate = np.zeros(4), 0.0, 0.02
@@ -143,22 +142,27 @@ def test_the_network_learns_a_teacher():
 
 @each_backend
 def test_predict_never_sees_a_label(backend):
-    cheat = Program.parse("def Predict():\n  s1 = s0 + s2\ndef Learn():\n  s2 = s3 + s3")
+    cheat = Program.parse(
+        "def Predict():\n  s1 = s0 + s2\ndef Learn():\n  s2 = s3 + s3"
+    )
     assert evaluate(cheat, ones(), backend).by_task[0] == fitness_of(1.0)
     # What Learn saw is not there any more, either.
-    remembers = Program.parse("def Predict():\n  s1 = s0 + s0\ndef Learn():\n  s2 = s0 + s0")
+    remembers = Program.parse(
+        "def Predict():\n  s1 = s0 + s0\ndef Learn():\n  s2 = s0 + s0"
+    )
     assert evaluate(remembers, ones(), backend).by_task[0] == fitness_of(1.0)
 
 
 @each_backend
 def test_learn_sees_the_label_and_the_example(backend):
     copies = Program.parse(
-        "def Predict():\n  s1 = s2 + s3\n  v1 = v0 - v0\n"
-        "def Learn():\n  s2 = s0 + s3"
+        "def Predict():\n  s1 = s2 + s3\n  v1 = v0 - v0\ndef Learn():\n  s2 = s0 + s3"
     )
     assert evaluate(copies, ones(), backend).by_task[0] == 1
     # v0 cannot be written, and is the example in Learn, too.
-    norms = Program.parse("def Predict():\n  s1 = s2 + s3\ndef Learn():\n  s2 = mean(v0)")
+    norms = Program.parse(
+        "def Predict():\n  s1 = s2 + s3\ndef Learn():\n  s2 = mean(v0)"
+    )
     assert evaluate(norms, ones(), backend).by_task[0] == 1
 
 
@@ -175,8 +179,13 @@ def test_memory_lasts_through_validation(backend):
 @pytest.mark.parametrize("where", ["Setup", "Predict", "Learn"])
 @pytest.mark.parametrize(
     ("value", "fails"),
-    [("99.9999", False), ("101.0", False), ("101.0001", True), ("-99.0001", True),
-     ("1e200", True)],
+    [
+        ("99.9999", False),
+        ("101.0", False),
+        ("101.0001", True),
+        ("-99.0001", True),
+        ("1e200", True),
+    ],
 )
 def test_errors_over_100_fail(backend, where, value, fails):
     lines = {"Setup": "", "Predict": "", "Learn": ""}
@@ -226,7 +235,8 @@ def test_the_best_epoch_counts_and_a_later_failure_does_not_undo_it(backend):
     # The prediction grows by one with each training example.
     counts = Program.parse(
         "def Setup():\n  s3 = 30.0\ndef Predict():\n  s1 = s2 + s4\n"
-        "def Learn():\n  s2 = s2 + s3", memory=MEMORY
+        "def Learn():\n  s2 = s2 + s3",
+        memory=MEMORY,
     )
     data = ones((0.0,), (30.0,), epochs=2)
     assert evaluate(counts, data, backend).by_task[0] == 1
@@ -247,8 +257,7 @@ def test_two_classes(backend):
     # In training the sigmoid takes the place of s1, in validation it does not: Learn
     # copies it to s4, and what Predict reads is the sigmoid of 0.
     learns = Program.parse(
-        "def Predict():\n  s1 = s4 - s5\n"
-        "def Learn():\n  s4 = s1 + s6\n  s5 = s1 + s6"
+        "def Predict():\n  s1 = s4 - s5\ndef Learn():\n  s4 = s1 + s6\n  s5 = s1 + s6"
     )
     assert evaluate(learns, data, backend).by_task[0] == 0.25
     seen = Program.parse(
@@ -278,8 +287,15 @@ def test_several_classes(backend):
     "data",
     [
         tasks.linear_regression(0, 2, 4, 10, 10),
-        tasks.pairs_of_classes(tasks.digits(), 0, num_tasks=2, num_features=4,
-                               num_train=10, num_valid=10, epochs=2),
+        tasks.pairs_of_classes(
+            tasks.digits(),
+            0,
+            num_tasks=2,
+            num_features=4,
+            num_train=10,
+            num_valid=10,
+            epochs=2,
+        ),
         tasks.all_classes(tasks.digits(), 0, 2, 11, 10, 10),
     ],
     ids=["regression", "binary", "multiclass"],
@@ -363,7 +379,7 @@ def test_as_many_compilations_as_sizes(monkeypatch):
     ops = ALL_OPS
     for seed, count in enumerate((30, 32, 25, 17)):
         evaluate(random_population(ops, count, seed), data, "jax")
-    assert len(traces) <= 8
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize(

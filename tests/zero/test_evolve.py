@@ -96,8 +96,13 @@ def _fingerprint(program: Program) -> int:
     )
     record = np.zeros((20, 3))
     kernels.evaluate_one(
-        code, low.constants[0], low.length[0], lanes,
-        np.zeros(kernels.memory_size(lanes.sizes)), np.zeros((6, 3)), record,
+        code,
+        low.constants[0],
+        low.length[0],
+        lanes,
+        np.zeros(kernels.memory_size(lanes.sizes)),
+        np.zeros((6, 3)),
+        record,
     )
     return int(islands.hash_errors(record))
 
@@ -194,8 +199,15 @@ def test_learning_is_found_selected_and_tested():
     select = tasks.linear_regression(1, 10, 4, 500, 50)
     test = tasks.linear_regression(2, 10, 4, 500, 50)
     found = evolve(
-        LINES, 0, LEARNS, max_evaluations=300_000, select=select, test=test,
-        target=0.9999, restart_every=20_000, progress=False,
+        LINES,
+        0,
+        LEARNS,
+        max_evaluations=300_000,
+        select=select,
+        test=test,
+        target=0.9999,
+        restart_every=20_000,
+        progress=False,
     )
     assert found.success
     assert "target" in found.message
@@ -237,7 +249,11 @@ def test_other_kinds_of_tasks():
     digits = tasks.digits()
     pairs = tasks.pairs_of_classes(digits, 0, num_tasks=2, num_train=50, num_valid=50)
     space = SearchSpace(
-        (Op.SCALAR_CONST,), tuple(Op), tuple(Op), (3, 5, 5), initial=(3, 5, 5),
+        (Op.SCALAR_CONST,),
+        tuple(Op),
+        tuple(Op),
+        (3, 5, 5),
+        initial=(3, 5, 5),
         memory=Memory(5, 5, 2),
     )
     found = evolve(pairs, 0, space, max_evaluations=3000, progress=False)
@@ -266,7 +282,10 @@ def test_progress_is_shown(capsys):
         ({"timeout": 0.0}, "timeout"),
         ({"combine": "best"}, "combine"),
         ({"key": -1}, "key: expected a nonnegative integer"),
-        ({"select": tasks.all_classes(tasks.digits(), 0, 1)}, "select: .* 'multiclass'"),
+        (
+            {"select": tasks.all_classes(tasks.digits(), 0, 1)},
+            "select: .* 'multiclass'",
+        ),
     ],
 )
 def test_bad_options_are_refused(options, message):

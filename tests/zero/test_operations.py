@@ -119,9 +119,7 @@ def with_numba(op, addresses, constants, banks):
     kernels.decode(*lowered, slots, length, LANES.sizes, code)
     given = np.zeros((3, 1, 3))
     given[2, 0] = constants
-    kernels.run(
-        code, given, 2, 1, flat, LANES.sizes, LANES.tables, noise.LEARN, 5
-    )
+    kernels.run(code, given, 2, 1, flat, LANES.sizes, LANES.tables, noise.LEARN, 5)
     after, begin = [], 0
     for bank in banks:
         lanes = flat[begin : begin + D * bank.size].reshape(*bank.shape, D)
@@ -155,8 +153,10 @@ def memory_of(rng, special):
     banks = [rng.uniform(-1, 1, (3, *shape)) for shape in SHAPES.values()]
     if special:
         odd = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 2.0])
-        banks = [np.where(rng.random(b.shape) < 0.5, rng.choice(odd, b.shape), b)
-                 for b in banks]
+        banks = [
+            np.where(rng.random(b.shape) < 0.5, rng.choice(odd, b.shape), b)
+            for b in banks
+        ]
     return banks
 
 
@@ -215,9 +215,7 @@ def test_equal_entries_deviate_by_nothing(backend):
     )
     result = evaluate(program, data, backend)
     zero = Program.parse("def Predict():\n s1 = s2 + s2")
-    np.testing.assert_array_equal(
-        result.by_task, evaluate(zero, data, backend).by_task
-    )
+    np.testing.assert_array_equal(result.by_task, evaluate(zero, data, backend).by_task)
 
 
 def test_draws_differ_by_task_function_step_and_place():
@@ -240,7 +238,7 @@ def test_tables_are_uniform_and_normal():
     assert abs(uniform.mean() - 0.5) < 4 * error / np.sqrt(12)
     assert abs(normal.mean()) < 4 * error
     assert abs(normal.std() - 1) < 4 * error
-    assert 0 <= uniform.min()
+    assert uniform.min() >= 0
     assert uniform.max() < 1
 
 

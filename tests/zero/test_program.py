@@ -89,7 +89,7 @@ def test_arrays_are_checked_too():
     good = examples.linear_regressor()
     parts = good.op.copy(), good.addresses.copy(), good.constants.copy(), good.length
     parts[0][2, 1] = 65
-    with pytest.raises(ValueError, match="Learn, line 2: .* got operation 65"):
+    with pytest.raises(ValueError, match=r"Learn, line 2: .* got operation 65"):
         Program(*parts, good.memory)
     with pytest.raises(ValueError, match="length: expected 0 to 4"):
         Program(good.op, good.addresses, good.constants, good.length + 9, good.memory)

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bojax.zero import DEMO, EVERYTHING, Memory, Mutations, Op, Program, SearchSpace
-from bojax.zero import examples
+from bojax.zero import (
+    DEMO,
+    EVERYTHING,
+    Memory,
+    Mutations,
+    Op,
+    Program,
+    SearchSpace,
+    examples,
+)
 from bojax.zero.operations import (
     GAUSSIAN,
     INPUTS,
@@ -156,9 +164,7 @@ def test_lengths_stay_within_their_limits():
 
 def test_altering_changes_any_one_argument():
     allowed, rng = rules(EVERYTHING), np.random.default_rng(3)
-    line = Program.parse(
-        "def Learn():\n  v3 = s2 * v1", memory=EVERYTHING.memory
-    )
+    line = Program.parse("def Learn():\n  v3 = s2 * v1", memory=EVERYTHING.memory)
     counts = np.zeros(3, int)
     for _ in range(DRAWS):
         parts = arrays(line)
@@ -217,8 +223,9 @@ def test_whatever_comes_of_mutations_is_a_program(space):
 
 def test_functions_without_operations_stay():
     network = examples.neural_network()
-    space = SearchSpace((), (), (Op.VECTOR_SUM,), (3, 5, 11), memory=network.memory,
-                        start=network)
+    space = SearchSpace(
+        (), (), (Op.VECTOR_SUM,), (3, 5, 11), memory=network.memory, start=network
+    )
     allowed, rng = rules(space), np.random.default_rng(7)
     parts = arrays(network)
     for _ in range(500):
@@ -236,9 +243,12 @@ def test_of_several_classes_the_label_is_never_written():
         if OUT[parts[0][2, 0]] == 2:
             assert parts[1][2, 0, 2] >= 2
     with pytest.raises(ValueError, match="at least 3 vectors"):
-        rules(only(alter=1.0).__class__(**{
-            **vars(only(alter=1.0)), "memory": Memory(4, 2, 1)
-        }), multiclass=True)
+        rules(
+            only(alter=1.0).__class__(
+                **{**vars(only(alter=1.0)), "memory": Memory(4, 2, 1)}
+            ),
+            multiclass=True,
+        )
 
 
 def test_the_table_of_random_operations():

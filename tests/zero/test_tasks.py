@@ -100,8 +100,10 @@ def test_a_pickle_runs_no_code(tmp_path, capsys):
 
 def make(**changes):
     parts = {
-        "x_train": np.ones((1, 2, 3)), "y_train": np.ones((1, 2)),
-        "x_valid": np.ones((1, 2, 3)), "y_valid": np.ones((1, 2)),
+        "x_train": np.ones((1, 2, 3)),
+        "y_train": np.ones((1, 2)),
+        "x_valid": np.ones((1, 2, 3)),
+        "y_valid": np.ones((1, 2)),
     }
     return Tasks(**{**parts, **changes})
 
@@ -109,16 +111,24 @@ def make(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": np.ones((0, 2, 3)), "y_train": np.ones((0, 2)),
-          "x_valid": np.ones((0, 2, 3)), "y_valid": np.ones((0, 2))},
-         "at least one task"),
+        (
+            {
+                "x_train": np.ones((0, 2, 3)),
+                "y_train": np.ones((0, 2)),
+                "x_valid": np.ones((0, 2, 3)),
+                "y_valid": np.ones((0, 2)),
+            },
+            "at least one task",
+        ),
         ({"x_train": np.ones((1, 0, 3)), "y_train": np.ones((1, 0))}, "example"),
         ({"y_train": np.array([[1.0, np.nan]])}, "y_train: expected finite"),
         ({"kind": "ranking"}, "kind: expected one of regression"),
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"kind": "binary", "y_valid": np.full((1, 2), 0.5)}, "expected 0 to 1"),
-        ({"x_train": np.ones((1, 2, 5000)), "x_valid": np.ones((1, 2, 5000))},
-         "at most 4096 features, got 5000"),
+        (
+            {"x_train": np.ones((1, 2, 5000)), "x_valid": np.ones((1, 2, 5000))},
+            "at most 4096 features, got 5000",
+        ),
     ],
 )
 def test_bad_tasks_are_refused(changes, message):

@@ -68,9 +68,9 @@ def test_random_programs_are_the_same_functions(number):
 def test_it_is_differentiable_in_its_constants():
     program = examples.linear_regressor(0.05)
     predict = to_jax(program)
-    x, y, new, wanted = (part[0] for part in (
-        LINES.x_train, LINES.y_train, LINES.x_valid, LINES.y_valid
-    ))
+    x, y, new, wanted = (
+        part[0] for part in (LINES.x_train, LINES.y_train, LINES.x_valid, LINES.y_valid)
+    )
 
     def loss(rate):
         constants = jnp.asarray(program.constants).at[0, 0, 0].set(rate)
@@ -112,14 +112,17 @@ def test_the_space_is_of_live_constants():
     )
     space = constants_space(program)
     assert space.names == (
-        "setup_1_s2", "setup_4_v1_std", "setup_5_v2_low", "setup_5_v2_high",
+        "setup_1_s2",
+        "setup_4_v1_std",
+        "setup_5_v2_low",
+        "setup_5_v2_high",
         "setup_6_v2_value",
     )
     changed = with_factors(program, {"setup_1_s2": 3.0, "setup_4_v1_std": 0.5})
     assert changed.constants[0, 0, 0] == 1.5
     assert changed.constants[0, 3, 1] == 0.1
     assert program.constants[0, 0, 0] == 0.5
-    with pytest.raises(ValueError, match="names among setup_1_s2, .* got 's2'"):
+    with pytest.raises(ValueError, match=r"names among setup_1_s2, .* got 's2'"):
         with_factors(program, {"s2": 1.0})
     with pytest.raises(ValueError, match="a live constant other than 0, got none"):
         constants_space(Program.parse("def Predict():\n  s1 = mean(v0)"))
@@ -176,8 +179,11 @@ def test_explanations():
     assert "Setup:   s2 <- -0.2" in text
     several = explain(examples.softmax_regressor(), multiclass=True)
     assert "p = dot(m0, x) + v3" in several
-    draws = explain(Program.parse("def Setup():\n v1 = gaussian(0.0, 1.0)\n"
-                                  "def Predict():\n s1 = dot(v0, v1)"))
+    draws = explain(
+        Program.parse(
+            "def Setup():\n v1 = gaussian(0.0, 1.0)\ndef Predict():\n s1 = dot(v0, v1)"
+        )
+    )
     assert "v1 <- gaussian(0, 1)" in draws
     assert "p = dot(x, v1)" in draws
     assert explain(Program.parse("def Predict():")).startswith("0 of 0")
@@ -190,5 +196,7 @@ def test_any_program_can_be_explained(number):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind: expected one of regression, .* got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"kind: expected one of regression, .* got 'x'"
+    ):
         to_jax(examples.linear_regressor(), "x")
