@@ -186,8 +186,8 @@ def _power_of_two(n: int) -> int:
 
 
 def _bucket(length: int) -> int:
-    """The next of 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ..."""
+    """The next of 0, 2, 4, 8, 12, 16, 24, 32, ..."""
     if length <= 4:
-        return length
+        return 2 * -(-length // 2)
     power = _power_of_two(length)
-    return power * 3 // 4 if length <= power * 3 // 4 else power
+    return power * 3 // 4 if 8 < length <= power * 3 // 4 else power
