@@ -63,7 +63,10 @@ def _demo(parsed: argparse.Namespace) -> None:
 def _zero(parsed: argparse.Namespace) -> None:
     from bojax.zero import demo
 
-    demo.run(parsed.seed, parsed.islands, parsed.seconds)
+    try:
+        demo.run(parsed.seed, parsed.islands, parsed.seconds)
+    except ImportError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _positive(text: str) -> int:

@@ -18,7 +18,7 @@ TARGET = 0.9999
 RESTART_EVERY = 500_000
 
 
-def run(seed: int = 0, num_islands: int = 2, seconds: float = 900.0) -> None:
+def run(seed: int = 0, num_islands: int = 2, seconds: float | int = 900) -> None:
     """Searches, prints the program that was found and explains it.
 
     Args:

@@ -3,7 +3,7 @@
 from bojax.zero.program import Memory, Program
 
 
-def linear_regressor(learning_rate: float = 0.01) -> Program:
+def linear_regressor(learning_rate: float | int = 0.01) -> Program:
     """Linear regression by stochastic gradient descent.
 
     Example:
@@ -34,7 +34,7 @@ def linear_regressor(learning_rate: float = 0.01) -> Program:
     )
 
 
-def affine_regressor(learning_rate: float = 0.01) -> Program:
+def affine_regressor(learning_rate: float | int = 0.01) -> Program:
     """Linear regression with an intercept by stochastic gradient descent.
 
     On classes, whose prediction is the sigmoid of s1, it is logistic regression.
@@ -58,7 +58,9 @@ def affine_regressor(learning_rate: float = 0.01) -> Program:
 
 
 def neural_network(
-    learning_rate: float = 0.01, first_scale: float = 0.1, final_scale: float = 0.1
+    learning_rate: float | int = 0.01,
+    first_scale: float | int = 0.1,
+    final_scale: float | int = 0.1,
 ) -> Program:
     """A network of one hidden layer of rectified units, by backpropagation.
 
@@ -94,7 +96,7 @@ def neural_network(
     )
 
 
-def softmax_regressor(learning_rate: float = 0.1) -> Program:
+def softmax_regressor(learning_rate: float | int = 0.1) -> Program:
     """Multinomial logistic regression: v1 is the label, v2 the prediction."""
     return Program.parse(
         f"""

@@ -210,7 +210,7 @@ def _tunable(program: Program, multiclass: bool) -> dict[str, tuple[int, int, in
 
 
 def constants_space(
-    program: Program, spread: float = 1000.0, multiclass: bool = False
+    program: Program, spread: float | int = 1000, multiclass: bool = False
 ) -> bojax.Space:
     """A space of factors for the constants of a program that make a difference.
 
@@ -265,7 +265,7 @@ def tune(
     tasks: Tasks,
     num_trials: int = 40,
     key: Any = 0,
-    spread: float = 1000.0,
+    spread: float | int = 1000,
     strategy: Any = None,
     backend: str | None = None,
     progress: bool = True,

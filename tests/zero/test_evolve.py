@@ -227,8 +227,6 @@ def test_a_timeout_ends_it():
 
 
 def test_an_interrupt_returns_what_was_found(monkeypatch):
-    from bojax.zero import evolve as module  # noqa: F401
-
     calls = []
     original = islands.advance
 
@@ -296,3 +294,11 @@ def test_bad_options_are_refused(options, message):
 def test_a_key_that_is_none_is_refused():
     with pytest.raises(TypeError, match="key: expected an integer"):
         run("zero")
+
+
+def test_the_demo_gives_up_with_what_it_has(capsys):
+    from bojax.zero import demo
+
+    with pytest.raises(SystemExit, match=r"No program reached 0.9999: the timeout"):
+        demo.run(0, 1, 0.5)
+    assert "six operations" in capsys.readouterr().out
