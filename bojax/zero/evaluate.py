@@ -18,7 +18,7 @@ from bojax.zero.tasks import Tasks
 BACKENDS = "jax", "numba"
 _MANY = 24
 """More kinds of operations than this, and programs are compiled for all of them."""
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 """The JAX backend evaluates as many programs at a time as fit in so many bytes."""
 
 

@@ -21,6 +21,8 @@ from bojax.zero.tasks import BINARY, REGRESSION
 
 MAX_ERROR = 100.0
 
+_SETS_ENTRY = Op.VECTOR_CONST, Op.MATRIX_CONST
+
 Given = Array | np.ndarray
 Constants = Float[Given, "3"]
 Draws = Float[Array, "2 *shape"]
@@ -191,7 +193,7 @@ def apply(
         return constants[0] + constants[1] * normal
     if op >= Op.SCALAR_UNIFORM:
         return constants[0] + (constants[1] - constants[0]) * uniform
-    if op in (Op.VECTOR_CONST, Op.MATRIX_CONST):
+    if op in _SETS_ENTRY:
         return _set_entry(old, constants)
     if op == Op.SCALAR_CONST:
         return constants[0]
@@ -251,8 +253,10 @@ def run(
         first = {kind: read(banks[kind], a) for kind in _used(ops, INPUTS[:, 0])}
         second = {kind: read(banks[kind], b) for kind in _used(ops, INPUTS[:, 1])}
         for kind in _used(ops, OUT):
-            old = new = read(banks[kind], out)
             mine = [op for op in ops if OUT[op] == kind]
+            old = new = jnp.zeros_like(banks[kind][0])
+            if any(op in _SETS_ENTRY for op in mine):
+                old = read(banks[kind], out)
             uniform = normal = old
             if any(op >= Op.SCALAR_UNIFORM for op in mine):
                 uniform, normal = draws(
