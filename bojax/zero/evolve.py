@@ -7,8 +7,6 @@ References:
 import concurrent.futures
 import contextlib
 import dataclasses
-import hashlib
-import json
 import os
 import pathlib
 import time
@@ -24,6 +22,7 @@ from jaxtyping import Float
 from bojax.zero import island as islands
 from bojax.zero import kernels
 from bojax.zero._compile import require_numba
+from bojax.zero.checkpoint import Search, fingerprint, load, save
 from bojax.zero.evaluate import evaluate
 from bojax.zero.island import Island, Settings
 from bojax.zero.program import Memory, Program
@@ -105,24 +104,6 @@ class Evolved:
             f"savings: {self.savings}\n"
             f"{self.program}"
         )
-
-
-@dataclasses.dataclass
-class _Search:
-    """Where a search stands; what a checkpoint holds, beside the islands' arrays."""
-
-    generators: list[np.random.Generator]
-    own: np.random.Generator
-    islands: list[Island]
-    experiment: int = 0
-    done: int = 0
-    spent: list[int] = dataclasses.field(default_factory=lambda: [0] * 7)
-    best: Program | None = None
-    best_fitness: float = -1.0
-    best_selected: float = -1.0
-    looked_at: float = -1.0
-    history: list[tuple[int, float]] = dataclasses.field(default_factory=list)
-    seconds: float = 0.0
 
 
 def evolve(
@@ -227,10 +208,9 @@ def evolve(
     seed = _seed(key)
     allowed = rules(space, tasks.multiclass)
     runner = _Runner(tasks, space.memory, allowed, settings)
-    round_size = min(_ROUND, migrate_every or _ROUND)
     plan = _Plan(space, seed, population_size, num_islands)
     path = None if checkpoint is None else pathlib.Path(checkpoint)
-    name = _fingerprint(
+    name = fingerprint(
         tasks,
         select,
         space,
@@ -241,75 +221,62 @@ def evolve(
         migrate_every,
         restart_every,
         target,
-        round_size,
     )
     search = plan.start()
     if path is not None and path.exists():
-        search = _load(path, name, search, space)
+        search = load(path, name, search, space)
     began, saved = time.monotonic() - search.seconds, time.monotonic()
-    total = search.done
     ended, message = False, f"all {max_evaluations:,} evaluations were made"
     success = target is None
     with (
         concurrent.futures.ThreadPoolExecutor(num_islands) as threads,
-        _bar(max_evaluations, total, progress) as show,
+        _bar(max_evaluations, search.done, progress) as show,
     ):
         try:
-            while not ended and total < max_evaluations:
-                counts = search.islands[0].counts
-                left = -(-(max_evaluations - total) // num_islands)
-                since = int(counts[islands.EVALUATIONS])
-                steps = [round_size, left]
-                if restart_every is not None:
-                    steps.append(restart_every - since)
-                if migrate_every is not None:
-                    steps.append(migrate_every - since % migrate_every)
-                step = min(steps)
+            while not ended and search.done < max_evaluations:
+                since = int(search.islands[0].counts[islands.EVALUATIONS])
+                if since == restart_every:
+                    plan.restart(search)
+                    since = 0
+                elif migrate_every is not None and since and since % migrate_every == 0:
+                    _migrate(search)
+                step = _step(
+                    since,
+                    -(-(max_evaluations - search.done) // num_islands),
+                    restart_every,
+                    migrate_every,
+                )
                 waiting = [
-                    threads.submit(runner.advance, each, generator, step)
-                    for each, generator in zip(
-                        search.islands, search.generators, strict=True
-                    )
+                    threads.submit(runner.advance, *each, step)
+                    for each in zip(search.islands, search.generators, strict=True)
                 ]
                 for each in waiting:
                     each.result()
-                total += step * num_islands
-                search.done = total
+                search.done += step * num_islands
                 search.seconds = time.monotonic() - began
-                best = max(search.islands, key=lambda each: each.best_fitness[0])
-                fitness = float(best.best_fitness[0])
-                search.history.append((total, fitness))
-                since += step
-                over = since == restart_every or total >= max_evaluations
-                timed_out = timeout is not None and search.seconds >= timeout
-                if fitness > search.looked_at and (
-                    over or timed_out or target is not None
-                ):
-                    search.looked_at = fitness
-                    _consider(search, best, space.memory, select, combine)
-                if select is not None and (over or timed_out):
-                    _consider_more(search, space.memory, select, combine)
-                show(total, fitness, search)
+                fitness = float(_best_island(search).best_fitness[0])
+                search.history.append((search.done, fitness))
+                show(fitness, search)
+                at_end = since + step == restart_every
+                if target is not None or at_end:
+                    _consider(search, space.memory, select, combine, more=at_end)
                 if target is not None and search.best_selected >= target:
                     ended, success = True, True
                     message = f"the target of {target:g} was reached"
-                elif timed_out:
+                elif timeout is not None and search.seconds >= timeout:
                     ended = True
                     message = f"the timeout of {timeout:g} seconds has passed"
-                elif since == restart_every and total < max_evaluations:
-                    _tally(search)
-                    plan.restart(search)
-                elif migrate_every is not None and since % migrate_every == 0:
-                    _migrate(search)
                 due = time.monotonic() - saved >= _SAVE_EVERY
-                if path is not None and (ended or due or total >= max_evaluations):
-                    _save(path, name, search)
+                if path is not None and (
+                    ended or due or search.done >= max_evaluations
+                ):
+                    save(path, name, search)
                     saved = time.monotonic()
         except KeyboardInterrupt:
             success, message = False, "interrupted"
-    best = max(search.islands, key=lambda each: each.best_fitness[0])
-    if best.best_fitness[0] > search.looked_at:
-        _consider(search, best, space.memory, select, combine)
+    if not (success and target is not None):
+        # Not before it is saved: a search that goes on does not look now.
+        _consider(search, space.memory, select, combine, more=True)
     savings = np.array(search.spent)
     for each in search.islands:
         savings += each.counts[:7]
@@ -339,17 +306,20 @@ class _Plan(NamedTuple):
     population_size: int
     num_islands: int
 
-    def start(self) -> _Search:
-        search = _Search([], self._generator(0, self.num_islands), [])
+    def start(self) -> Search:
+        search = Search([], self._generator(0, self.num_islands), [])
         self._found(search)
         return search
 
-    def restart(self, search: _Search) -> None:
+    def restart(self, search: Search) -> None:
+        for each in search.islands:
+            for i in range(7):
+                search.spent[i] += int(each.counts[i])
         search.experiment += 1
         search.looked_at = -1.0
         self._found(search)
 
-    def _found(self, search: _Search) -> None:
+    def _found(self, search: Search) -> None:
         numbers = range(self.num_islands)
         search.islands = [
             islands.found(self.space, self.population_size) for _ in numbers
@@ -379,48 +349,64 @@ class _Runner:
         islands.advance(island, *self.arguments, rng, count)
 
 
-def _best_of(island: Island, memory: Memory) -> Program:
-    return Program(
-        island.best_op.copy(),
-        island.best_addresses.copy(),
-        island.best_constants.copy(),
-        island.best_length.astype(np.int32),
-        memory,
-    )
+def _step(
+    since: int, left: int, restart_every: int | None, migrate_every: int | None
+) -> int:
+    """How many evaluations until there is something to do."""
+    steps = [_ROUND, left]
+    if restart_every is not None:
+        steps.append(restart_every - since)
+    if migrate_every is not None:
+        steps.append(migrate_every - since % migrate_every)
+    return min(steps)
 
 
-def _consider(search, island, memory, select, combine) -> None:
-    """Keeps the best program of an island if it is the best of all, on `select`."""
-    program, fitness = _best_of(island, memory), float(island.best_fitness[0])
-    selected = fitness
-    if select is not None:
-        selected = float(evaluate(program, select, "numba", combine).fitness)
-    if selected > search.best_selected:
-        search.best = program
-        search.best_fitness, search.best_selected = fitness, selected
+def _best_island(search: Search) -> Island:
+    return max(search.islands, key=lambda each: each.best_fitness[0])
 
 
-def _consider_more(search, memory, select, combine) -> None:
-    """At the end of an experiment: several of each population, by `select` alone."""
-    for each in search.islands:
-        _, first = np.unique(each.fitness, return_index=True)
-        best = first[::-1][:_CANDIDATES]
-        population = Program(
-            each.op[best],
-            each.addresses[best],
-            each.constants[best],
-            each.length[best].astype(np.int32),
+def _consider(
+    search: Search, memory: Memory, select: Tasks | None, combine: str, more: bool
+) -> None:
+    """Keeps the best program if it is the best of all on the tasks to select by.
+
+    Args:
+        search: where it is kept.
+        memory: of the programs.
+        select: the tasks; None: by the fitness of the search.
+        combine: of several tasks.
+        more: whether to try several programs of each population.
+    """
+    best = _best_island(search)
+    candidates = []
+    if best.best_fitness[0] > search.looked_at:
+        search.looked_at = float(best.best_fitness[0])
+        program = Program(
+            best.best_op[None].copy(),
+            best.best_addresses[None].copy(),
+            best.best_constants[None].copy(),
+            best.best_length[None].astype(np.int32),
             memory,
         )
-        selected = evaluate(population, select, "numba", combine).fitness
+        candidates.append((program, best.best_fitness.copy()))
+    for each in search.islands if more and select is not None else ():
+        # The best ones that differ in fitness.
+        chosen = np.unique(each.fitness, return_index=True)[1][::-1][:_CANDIDATES]
+        parts = each.op[chosen], each.addresses[chosen], each.constants[chosen]
+        length = each.length[chosen].astype(np.int32)
+        candidates.append((Program(*parts, length, memory), each.fitness[chosen]))
+    for programs, fitness in candidates:
+        selected = fitness
+        if select is not None:
+            selected = evaluate(programs, select, "numba", combine).fitness
         number = int(np.argmax(selected))
         if selected[number] > search.best_selected:
-            search.best = population[number]
-            search.best_fitness = float(each.fitness[best[number]])
+            search.best = programs[number]
+            search.best_fitness = float(fitness[number])
             search.best_selected = float(selected[number])
 
 
-def _migrate(search: _Search) -> None:
+def _migrate(search: Search) -> None:
     """Half of each population, at random, is replaced from all that was sent."""
     size = len(search.islands[0].fitness)
     half = size // 2
@@ -436,12 +422,6 @@ def _migrate(search: _Search) -> None:
         taken = order[number * half : (number + 1) * half]
         for array, sent in zip(each[:5], pool, strict=True):
             np.asarray(array)[rows] = sent[taken]
-
-
-def _tally(search: _Search) -> None:
-    for each in search.islands:
-        for i in range(7):
-            search.spent[i] += int(each.counts[i])
 
 
 def _seed(key: Any) -> int:
@@ -484,107 +464,13 @@ def _check_options(
             raise ValueError(f"{name}: expected a number > 0, got {count}")
 
 
-def _fingerprint(tasks: Tasks, select: Tasks | None, space, *others: Any) -> str:
-    """Of all that decides how a search goes."""
-    digest = hashlib.sha256()
-    for each in (tasks, select):
-        if each is not None:
-            for leaf in jax.tree.leaves(each):
-                digest.update(np.ascontiguousarray(leaf).tobytes())
-            digest.update(repr((each.kind, each.epochs, each.seed)).encode())
-    start = None if space.start is None else str(space.start)
-    plain = dataclasses.replace(space, start=None)
-    digest.update(repr((plain, start, others)).encode())
-    return digest.hexdigest()
-
-
-_ARRAYS = [f for f in Island._fields if f not in ("forms", "behaviors")]
-
-
-def _save(path: pathlib.Path, name: str, search: _Search) -> None:
-    arrays = {}
-    for i, each in enumerate(search.islands):
-        for field in _ARRAYS:
-            arrays[f"{i}.{field}"] = getattr(each, field)
-        for field in ("forms", "behaviors"):
-            for part, array in getattr(each, field)._asdict().items():
-                arrays[f"{i}.{field}.{part}"] = array
-    note = {
-        "version": 1,
-        "configuration": name,
-        "generators": [each.bit_generator.state for each in search.generators],
-        "own": search.own.bit_generator.state,
-        "best": None if search.best is None else str(search.best),
-        "history": search.history,
-    }
-    for field in (
-        "experiment",
-        "done",
-        "spent",
-        "best_fitness",
-        "best_selected",
-        "looked_at",
-        "seconds",
-    ):
-        note[field] = getattr(search, field)
-    arrays["note"] = np.frombuffer(json.dumps(note).encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.replace(path)
-
-
-def _load(
-    path: pathlib.Path, name: str, search: _Search, space: SearchSpace
-) -> _Search:
-    try:
-        with np.load(path) as file:
-            arrays = {key: file[key] for key in file.files}
-        note = json.loads(arrays["note"].tobytes())
-        configuration = note["configuration"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"checkpoint: expected a file that evolve wrote, got {path}"
-        ) from error
-    if note.get("version") != 1 or configuration != name:
-        raise ValueError(
-            "checkpoint: expected one of the same tasks, search space and options, got "
-            f"{path} of another configuration: name another file, or remove it"
-        )
-    for i, each in enumerate(search.islands):
-        for field in _ARRAYS:
-            getattr(each, field)[...] = arrays[f"{i}.{field}"]
-        for field in ("forms", "behaviors"):
-            for part, array in getattr(each, field)._asdict().items():
-                array[...] = arrays[f"{i}.{field}.{part}"]
-    for generator, state in zip(search.generators, note["generators"], strict=True):
-        generator.bit_generator.state = state
-    search.own.bit_generator.state = note["own"]
-    search.best = None
-    if note["best"] is not None:
-        search.best = Program.parse(note["best"], space.memory)
-    for field in (
-        "experiment",
-        "done",
-        "spent",
-        "best_fitness",
-        "best_selected",
-        "looked_at",
-        "seconds",
-    ):
-        setattr(search, field, note[field])
-    search.history = [tuple(each) for each in note["history"]]
-    return search
-
-
 @contextlib.contextmanager
 def _bar(
     planned: int, done: int, progress: bool
-) -> Iterator[Callable[[int, float, _Search], None]]:
+) -> Iterator[Callable[[float, Search], None]]:
     """A progress bar with the best fitness; gives a function to call after a round."""
     if not progress:
-        yield lambda total, fitness, search: None
+        yield lambda fitness, search: None
         return
     with warnings.catch_warnings():  # on notebooks without widgets
         warnings.simplefilter("ignore")
@@ -599,11 +485,11 @@ def _bar(
             mininterval=0.2,
         )
 
-    def show(total: int, fitness: float, search: _Search) -> None:
+    def show(fitness: float, search: Search) -> None:
         bar.set_postfix_str(
             f"experiment {search.experiment + 1}, best {fitness:.6f}", refresh=False
         )
-        bar.update(min(total, planned) - bar.n)
+        bar.update(min(search.done, planned) - bar.n)
 
     with contextlib.closing(bar):
         yield show

@@ -20,6 +20,10 @@ KINDS = REGRESSION, BINARY, MULTICLASS
 MOST_FEATURES = 4096
 
 
+def _double(array: Any) -> np.ndarray:
+    return np.ascontiguousarray(array, np.float64)
+
+
 class Tasks(eqx.Module):
     """A set of tasks of one shape.
 
@@ -42,10 +46,10 @@ class Tasks(eqx.Module):
         ((3, 100, 4), 'regression')
     """
 
-    x_train: Float64[np.ndarray, "d n f"]
-    y_train: Float64[np.ndarray, "d n"]
-    x_valid: Float64[np.ndarray, "d m f"]
-    y_valid: Float64[np.ndarray, "d m"]
+    x_train: Float64[np.ndarray, "d n f"] = eqx.field(converter=_double)
+    y_train: Float64[np.ndarray, "d n"] = eqx.field(converter=_double)
+    x_valid: Float64[np.ndarray, "d m f"] = eqx.field(converter=_double)
+    y_valid: Float64[np.ndarray, "d m"] = eqx.field(converter=_double)
     kind: str = eqx.field(static=True, default=REGRESSION)
     epochs: int = eqx.field(static=True, default=1)
     seed: int = eqx.field(static=True, default=0)
@@ -55,6 +59,12 @@ class Tasks(eqx.Module):
         if self.kind not in KINDS:
             raise ValueError(
                 f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}"
+            )
+        wanted = self.y_train.shape, self.y_valid.shape, (shape[0], shape[-1])
+        if len(shape) != 3 or (shape[:2], other[:2], other[::2]) != wanted:
+            raise ValueError(
+                "tasks: expected x_train [d, n, f], y_train [d, n], x_valid [d, m, f] "
+                f"and y_valid [d, m], got {shape}, {wanted[0]}, {other} and {wanted[1]}"
             )
         if 0 in shape or 0 in other:
             raise ValueError(

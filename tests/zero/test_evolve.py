@@ -146,8 +146,9 @@ def test_islands_exchange_and_repeat():
         {},
         {"num_islands": 2, "migrate_every": 500, "restart_every": 1500, "hurdle": True},
         {"select": tasks.linear_regression(1, 4, 4, 50, 20), "target": 0.99},
+        {"select": tasks.linear_regression(1, 4, 4, 50, 20), "restart_every": 1500},
     ],
-    ids=["plain", "islands", "select"],
+    ids=["plain", "islands", "target", "restarts"],
 )
 def test_resumed_is_as_if_it_had_not_been_interrupted(tmp_path, options):
     path = tmp_path / "search.npz"
@@ -156,6 +157,7 @@ def test_resumed_is_as_if_it_had_not_been_interrupted(tmp_path, options):
     resumed = run(5, max_evaluations=6000, checkpoint=path, **options)
     assert str(resumed.program) == str(whole.program)
     assert resumed.savings == whole.savings
+    assert resumed.select_fitness == whole.select_fitness or "select" not in options
     assert resumed.experiments == whole.experiments
     kept = np.isin(whole.history[:, 0], resumed.history[:, 0])
     np.testing.assert_array_equal(whole.history[kept], resumed.history)

@@ -2,6 +2,8 @@
 
 import pickle
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -123,6 +125,9 @@ def make(**changes):
         ({"x_train": np.ones((1, 0, 3)), "y_train": np.ones((1, 0))}, "example"),
         ({"y_train": np.array([[1.0, np.nan]])}, "y_train: expected finite"),
         ({"kind": "ranking"}, "kind: expected one of regression"),
+        ({"y_train": np.ones((1, 5))}, r"got \(1, 2, 3\), \(1, 5\), \(1, 2, 3\)"),
+        ({"x_valid": np.ones((1, 2, 4))}, r"x_valid \[d, m, f\]"),
+        ({"x_train": np.ones((2, 3))}, r"expected x_train \[d, n, f\]"),
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"kind": "binary", "y_valid": np.full((1, 2), 0.5)}, "expected 0 to 1"),
         (
@@ -149,3 +154,10 @@ def test_pairs_are_split_once():
     search, held_out = tasks.split_pairs(0)
     assert len(search) == 36
     assert sorted(search + held_out) == sorted(tasks.PAIRS)
+
+
+def test_arrays_of_other_types_are_taken():
+    data = make(
+        x_train=jnp.ones((1, 2, 3)), y_train=[[1, 2]], y_valid=np.ones((1, 2), int)
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(data)} == {np.dtype(np.float64)}
