@@ -123,7 +123,7 @@ def test_insertion_and_removal_are_at_any_place_of_any_function():
     for name in ("insert", "remove"):
         allowed, rng = rules(only(**{name: 1.0})), np.random.default_rng(1)
         functions, places = np.zeros(3, int), np.zeros(8, int)
-        for _ in range(DRAWS):
+        for _ in range(DRAWS // 4):
             parts = arrays(base)
             mutate(parts, allowed, rng)
             changed = np.flatnonzero(parts[3] != base.length)
