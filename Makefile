@@ -40,7 +40,7 @@ requirements:
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile pyproject.toml --output-file requirements.txt \
-	  --extra demo --group build --group test --python-version 3.11 --universal \
+	  --extra demo --extra zero --group build --group test --python-version 3.11 --universal \
 	  --generate-hashes --only-binary :all: --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make requirements' --quiet
 

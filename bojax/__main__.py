@@ -36,6 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     demo.add_argument("--seed", type=int, default=0, help="another seed, another run")
     demo.set_defaults(run=_demo)
+    zero = commands.add_parser(
+        "zero",
+        help="evolve linear regression from scratch",
+        description="Evolves programs of six mathematical operations until one of them "
+        "learns linear regression, and explains it: a minute or a few. Needs numba.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    zero.add_argument("--seed", type=int, default=0, help="another seed, another run")
+    zero.add_argument(
+        "--islands", type=_positive, default=os.cpu_count() or 1, help="threads"
+    )
+    zero.add_argument("--seconds", type=_positive, default=900, help="when to give up")
+    zero.set_defaults(run=_zero)
     parsed = parser.parse_args(arguments)
     _keep_compiled_programs()
     parsed.run(parsed)
@@ -45,6 +58,15 @@ def _demo(parsed: argparse.Namespace) -> None:
     from bojax import _demo
 
     _demo.run(parsed.trials, parsed.out, parsed.seed)
+
+
+def _zero(parsed: argparse.Namespace) -> None:
+    from bojax.zero import demo
+
+    try:
+        demo.run(parsed.seed, parsed.islands, parsed.seconds)
+    except ImportError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _positive(text: str) -> int:

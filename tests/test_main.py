@@ -163,6 +163,7 @@ def test_help_names_the_commands():
     done = run("--help")
     assert done.returncode == 0
     assert "demo" in done.stdout
+    assert "zero" in done.stdout
     assert "BOJAX_CACHE" in done.stdout
 
 
@@ -173,6 +174,8 @@ def test_help_names_the_commands():
         (["dance"], "'dance'"),
         (["demo", "--trials", "0"], "at least 1, got 0"),
         (["demo", "--trials", "many"], "'many'"),
+        (["zero", "--islands", "0"], "at least 1, got 0"),
+        (["zero", "--seed", "first"], "'first'"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_runs(arguments, message, capsys):
@@ -233,3 +236,21 @@ def test_demo_from_a_cold_start_and_again(tmp_path):
         for out in ("first", "second"):
             assert (tmp_path / out / name).stat().st_size > 10_000
     assert cold.stdout.split("On test")[0] == warm.stdout.split("On test")[0]
+
+
+def test_zero_says_what_it_needs(monkeypatch):
+    from bojax.zero import _compile
+
+    monkeypatch.setattr(_compile, "numba", None)
+    with pytest.raises(SystemExit, match="pip install 'bojax"):
+        command_line.main(["zero", "--seconds", "1"])
+
+
+@pytest.mark.long
+def test_zero_finds_linear_regression_and_explains_it():
+    done = run("zero", "--seed", "1", "--islands", "2", "--seconds", "280")
+    assert done.returncode == 0, done.stderr
+    assert "The same without dead code:" in done.stdout
+    assert "The prediction is linear in x: p = dot(w, x)." in done.stdout
+    assert "1.000000 on new ones" in done.stdout
+    assert "best 0." in done.stderr

@@ -1,0 +1,1 @@
+"""AutoML-Zero: how fast programs are evaluated, and what is found."""
