@@ -6,8 +6,8 @@ told and the curve is left out. What is compared is the last step: the quantiles
 is that of NUTS's effective sample size and the other's, `sqrt(p (1 - p) / n) / density`
 with the density of a normal; a difference is given in these errors as well.
 
-- LC-PFN's prior: curves 1 to 20 at 40 %, by importance and SMC, and curve 37 at 20 %,
-  of which generic samplers whose chains do not mix score higher.
+- LC-PFN's prior: curves 1 to 20 at 40 %, by importance and SMC, and the curve of index
+  37 at 20 %, of which generic samplers whose chains do not mix score higher.
 - DOMHAN: 10 accuracies of MetaQNN SVHN at 40 %, by SMC.
 """
 
@@ -86,11 +86,11 @@ def rows(title, model, methods, chosen, lines):
 
 def curve_37(observed, lines):
     """Scores of chains that mix and of those that do not."""
-    y, rest = observed[36, :20], observed[36, 20:]
+    y, rest = observed[37, :20], observed[37, 20:]
     steps = np.arange(21, 101)
     lines += [
         "",
-        "## Curve 37 at 20 %",
+        "## The curve of index 37 at 20 %",
         "",
         "| sampler | R-hat | mean log density of the rest |",
         "| --- | --- | --- |",

@@ -30,6 +30,7 @@ class Percentile:
     of the values of the trials that ran to their end, at the same epoch.
     """
 
+    whole_curves = True
     percentile: float = 50.0
     startup: int = 5
     warmup: int = 1
@@ -69,6 +70,7 @@ class SuccessiveHalving:
     resource: int = 1
     factor: int = 4
     wants_seen = True
+    whole_curves = True
 
     def _rungs(self, epochs: int) -> list[int]:
         rungs = (self.resource * self.factor**power for power in itertools.count())
@@ -98,6 +100,7 @@ class LastValue:
     their end.
     """
 
+    whole_curves = True
     margin: float = 1.0
     startup: int = 5
     warmup: int = 1
@@ -125,6 +128,7 @@ class Residuals:
     ran to their end improved by enough from this epoch to their last.
     """
 
+    whole_curves = True
     threshold: float = 0.05
     warmup: int = 1
 

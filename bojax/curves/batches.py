@@ -1,11 +1,11 @@
 """Inference over many curves at once, in batches of few sizes, each compiled once."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from bojax._precision import in_double
 from bojax.curves.inference.evidence import Data, columns_of, floored
@@ -32,7 +32,7 @@ _INFERENCE = {"importance": importance, "smc": smc}
 
 
 class Curves(NamedTuple):
-    """Values of `n` curves in the user's units, and what a model takes them for.
+    """Values of curves in the user's units, and what a model takes them for.
 
     Args:
         y: the values `[n, t]`, NaN where there is none.
@@ -40,30 +40,30 @@ class Curves(NamedTuple):
         floor: the least standard deviation of the noise, `[n]`.
     """
 
-    y: np.ndarray
-    offset: np.ndarray
-    unit: np.ndarray
-    floor: np.ndarray
+    y: Any
+    offset: Any
+    unit: Any
+    floor: Any
 
 
 class Paths(NamedTuple):
     """Draws of the posterior of `n` curves, in the user's units.
 
     Args:
-        curve: on the grid, without noise.
-        off: how far from each the last value is.
-        sigma: the deviation of the noise.
-        rho: its correlation from step to step.
-        pareto_k: the tail of the weights behind the draws.
-        ess: their effective sample size.
+        curve: on the grid, without noise, `[n, s, g]`.
+        off: how far from each the last value is, `[n, s]`.
+        sigma: the deviation of the noise, `[n, s]`.
+        rho: its correlation from step to step, `[n, s]`.
+        pareto_k: the tail of the weights behind the draws, `[n]`.
+        ess: their effective sample size, `[n]`.
     """
 
-    curve: Float[np.ndarray, "n s g"]
-    off: Float[np.ndarray, "n s"]
-    sigma: Float[np.ndarray, "n s"]
-    rho: Float[np.ndarray, "n s"]
-    pareto_k: Float[np.ndarray, " n"]
-    ess: Float[np.ndarray, " n"]
+    curve: Any
+    off: Any
+    sigma: Any
+    rho: Any
+    pareto_k: Any
+    ess: Any
 
 
 def infer(
@@ -159,15 +159,15 @@ def _paths(model: Model, draws: Draws, data: Data, curve: Curves) -> Paths:
     mask = data.mask
     last = jnp.max(jnp.where(mask, jnp.arange(len(mask)), 0))
 
-    def one(shape, noise, coefficients) -> tuple[Array, ...]:
+    def one(shape, noise, coefficients):
         noise = floored(model.noise(noise, data.horizon), data)
         here = model.columns(shape, data.steps[last], data.horizon) @ coefficients
         off = jnp.where(mask.any(), data.y[last] - here, 0.0)
         return curve.unit * off, jnp.abs(curve.unit) * noise.sigma, noise.rho
 
-    found = jax.vmap(one)(draws.shape, draws.noise, draws.coefficients)
+    off, sigma, rho = jax.vmap(one)(draws.shape, draws.noise, draws.coefficients)
     path = curve.offset + curve.unit * draws.path
-    return Paths(path, *found, draws.pareto_k, draws.ess)
+    return Paths(path, off, sigma, rho, draws.pareto_k, draws.ess)
 
 
 def _by_chains(method, model, curves, steps, horizon, grid, key) -> Paths:
@@ -187,11 +187,11 @@ def _by_chains(method, model, curves, steps, horizon, grid, key) -> Paths:
 
 
 def _of_chains(model, chains, curve, steps, horizon, grid) -> Paths:
-    def path(shape, coefficients):
+    def path_of(shape, coefficients):
         return columns_of(model, shape, grid, horizon) @ coefficients
 
     drawn = chains.shapes, chains.noises, chains.coefficients
-    path = jax.vmap(path)(chains.shapes, chains.coefficients)
+    path = jax.vmap(path_of)(chains.shapes, chains.coefficients)
     doubt = jnp.where(chains.r_hat < MIXED, -jnp.inf, jnp.inf)
     draws = Draws(*drawn, path, doubt, chains.ess)
     return _paths(model, draws, _data(curve, steps, horizon, grid), curve)

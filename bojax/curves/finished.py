@@ -51,7 +51,8 @@ def foretold(
     if not rows:
         return np.empty(0, int), None
     order = np.argsort(np.concatenate(rows))
-    return np.concatenate(rows)[order], _stacked(parts, order)
+    told = _each(lambda values: values[order], _stacked(parts))
+    return np.concatenate(rows)[order], told
 
 
 def _continued(prefix, finished, sign) -> Components:
@@ -74,21 +75,23 @@ def _continued(prefix, finished, sign) -> Components:
 def beside(
     own: Components | None,
     alone: Bool[np.ndarray, " n"],
-    told: Components,
+    told: Components | None,
     rows: Int[np.ndarray, " m"],
     share: float,
 ) -> Components:
-    """Both in one mixture.
+    """Both in one mixture, or whichever there is.
 
     Args:
-        own: the posterior of the curves that have one of their own.
+        own: the posterior of the curves that have one of their own, if any has.
         alone: which these are.
-        told: what finished curves tell, of `rows`.
+        told: what finished curves tell of `rows`, if anything.
         rows: of which curves.
         share: of a curve's own posterior.
     """
-    if own is None:
-        return told
+    if own is None or told is None:
+        found = told if own is None else own
+        assert found is not None
+        return found
     parts = []
     mine = (np.cumsum(alone) - 1).tolist()
     theirs = {row: i for i, row in enumerate(rows.tolist())}
@@ -106,8 +109,8 @@ def _row(components: Components, row: int) -> Components:
     return _each(lambda values: values[row : row + 1], components)
 
 
-def _stacked(parts: Sequence[Components], order=slice(None)) -> Components:
-    return _each(lambda *values: np.concatenate(values)[order], *parts)
+def _stacked(parts: Sequence[Components]) -> Components:
+    return _each(lambda *values: np.concatenate(values), *parts)
 
 
 def _each(change, *components: Components) -> Components:

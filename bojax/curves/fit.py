@@ -85,7 +85,7 @@ def fit(
         )
         enough = (~np.isnan(values)).sum(1) >= _FEWEST
         converged &= ~alone | ((pareto_k < RELIABLE) & enough)
-    components = own if told is None else beside(own, alone, told, rows, share)
+    components = beside(own, alone, told, rows, share)
     if not alone.all():
         weight = components.weight[~alone]
         ess[~alone] = 1 / np.sum(weight**2, 1)

@@ -93,8 +93,8 @@ class PredictiveStopping(eqx.Module):
 
     A bound on that probability must not be fixed. Before its first value is seen, a
     training beats the best of k others with probability about 1 / (k + 1), so that
-    sooner or later winners too would start below a fixed bound; on recorded studies
-    0.05 stopped a third to two thirds of them. A training is stopped where
+    sooner or later winners too would start below a fixed bound. A training is stopped
+    where
 
         P(it beats the best | its curve so far) < threshold / (k + 1).
 
@@ -104,7 +104,7 @@ class PredictiveStopping(eqx.Module):
         P(stopped, would have won) <= threshold / (k + 1) = threshold P(would have won).
 
     Hence `threshold` is the share of winners that may be lost. k counts the trainings
-    that ran to their end, and is at least 1 where there is an incumbent.
+    that the incumbent has beaten, those that were stopped included.
 
     No training is stopped while there is no incumbent, before three values, at a step
     without a value, at the last step, where it is the best so far, or where the
@@ -175,9 +175,10 @@ class PredictiveStopping(eqx.Module):
         Args:
             curve: its values at steps 1, 2, ...; NaN where none was reported.
             best: the value to beat; infinite, or NaN, before there is one.
-            finished: curves of the trainings that ran to their end, to learn from.
-                NaN at the horizon is a failure. One that ended before the horizon only
-                counts; of a longer one the values up to the horizon are used.
+            finished: curves of the trainings that have ended, to learn from. NaN at
+                the horizon is a failure. One that ended before the horizon, because it
+                was stopped, only counts; of a longer one the values up to the horizon
+                are used.
 
         Raises:
             ValueError: if a curve is not a sequence of numbers.

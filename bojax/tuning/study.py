@@ -40,7 +40,8 @@ class StoppingRule(Protocol):
         Args:
             curve: the values at steps 1, 2, ...; NaN where none was reported.
             best: the best value of a finished trial; infinite before the first.
-            finished: the curves of the trials that ran to their end.
+            finished: the curves of the trials that have a value; that of a stopped one
+                ends early.
         """
         ...
 
@@ -287,10 +288,10 @@ class Study:
         decision, trial.value = trial.decision, value
         if self._sign * value < self._best_y:
             self._best, self._best_y = trial, self._sign * value
+        if trial.curve:
+            self._curves.append(self._dense(trial))
         if decision is None or not decision.stop:
             trial.state = "done"
-            if trial.curve:
-                self._curves.append(self._dense(trial))
         else:
             trial.state = "stopped"
             if math.isfinite(decision.mean) and math.isfinite(decision.std):

@@ -361,9 +361,9 @@ def test_of_a_stopped_trial_the_strategy_learns_the_prediction(
     assert (trial.state, trial.value) == ("stopped", sign * 1.0)
     assert table(study)[1] == [0.25, 0.5]
     assert table(study)[2] == pytest.approx([0, 0.01])
-    # Its curve has not run to its end: it is no example for the others.
+    # The incumbent has beaten it: the rule sees its curve, as far as it went.
     study.report(study.ask(), 1, 0.0)
-    assert rule.seen[-1][2] == []
+    assert rule.seen[-1][2] == [[1.0]]
 
 
 def test_without_a_prediction_the_strategy_learns_the_last_value(space, strategy):

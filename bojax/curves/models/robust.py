@@ -102,10 +102,9 @@ class Robust(Linear):
         scale = 1.2 * jnp.exp(0.4 * shape[5])
         turn = scale * jnp.exp(0.5 * shape[6] - 1.2)
         one = jnp.ones((), shape.dtype)
-        known = [0.3 * scale for _ in self.drops]
-        mean = jnp.stack(
-            [-0.5 * one, 0.7 * scale, 0.2 * turn, *[0.5 * k for k in known]]
-        )
+        # What a lower learning rate gains halves from drop to drop.
+        known = [0.05 * 0.5**j * scale for j in range(len(self.drops))]
+        mean = jnp.stack([-0.5 * one, 0.7 * scale, 0.2 * turn, *known])
         return Normal(mean, jnp.diag(jnp.stack([1.5 * one, scale, 0.7 * turn, *known])))
 
     def noise(self, latent, horizon):
