@@ -3,7 +3,8 @@
 What is forecast is the last epoch, from the first 20, 40 and 60 % of the run, by ROBUST
 with nothing known of the study. Its priors and noise were chosen on SVHN. The curves
 are 80 of the second half of each set. Losses are scored on a bounded scale: what
-exceeds twice the median loss before training, and what has failed, is put there.
+exceeds twice the median loss before training, and what has failed, is put there, and
+what is below 0 at 0: after a value of 10,000 a forecast may lie anywhere.
 
 `with the schedule`: the learning rate of the MetaQNN sets falls every five epochs, and
 ROBUST is told.
@@ -36,7 +37,8 @@ def measure(name: str, running: np.ndarray, worst: float, model) -> np.ndarray:
     """[cutoffs, (CRPS, coverage of each level)]."""
 
     def bounded(y: np.ndarray) -> np.ndarray:
-        return np.minimum(np.where(np.isnan(y), np.inf, y), worst)
+        y = np.minimum(np.where(np.isnan(y), np.inf, y), worst)
+        return np.maximum(y, 0) if name in data.LOSSES else y
 
     horizon, rows = running.shape[1], []
     for cutoff in CUTOFFS:
