@@ -6,3 +6,4 @@ from bojax.strategies.bayes import BayesOpt as BayesOpt
 from bojax.strategies.grid import Grid as Grid
 from bojax.strategies.random import Random as Random
 from bojax.strategies.sobol import Sobol as Sobol
+from bojax.strategies.tpe import TPE as TPE
