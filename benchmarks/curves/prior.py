@@ -3,7 +3,8 @@
 The score is the mean log predictive density of the points that were not seen. Curves 1
 to 100 were there while the samplers were made, 101 to 400 accept them. Each is set
 beside emcee on the same curve, from `benchmarks.curves.walkers`. Milliseconds a curve
-are of a warm call with all curves of a row, `first` are seconds of the first call.
+are of a warm call with all curves of a row, `first` are seconds of the first call, both
+of the processor.
 """
 
 import csv
@@ -34,7 +35,7 @@ def score(observed: np.ndarray, cutoff: int, method: str):
     """Mean log density of each curve, which are in doubt, and seconds twice."""
     seconds = []
     for _ in range(2):
-        began = time.perf_counter()
+        began = time.process_time()
         posterior = curves.fit(
             observed[:, :cutoff],
             HORIZON,
@@ -42,7 +43,7 @@ def score(observed: np.ndarray, cutoff: int, method: str):
             method=method,
             direction="maximize",
         )
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     rest = np.arange(cutoff + 1, HORIZON + 1)
     density = posterior.log_density(rest, observed[:, cutoff:])
     return density.mean(axis=1), ~np.asarray(posterior.converged), seconds
