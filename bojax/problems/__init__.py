@@ -4,3 +4,6 @@ from bojax.problems.catalog import HPOLIB as HPOLIB
 from bojax.problems.catalog import Problem as Problem
 from bojax.problems.catalog import get as get
 from bojax.problems.catalog import names as names
+from bojax.problems.tables import TABLES as TABLES
+from bojax.problems.tables import Table as Table
+from bojax.problems.tables import table as table

@@ -108,6 +108,11 @@ class Space:
         """How many columns a point has: one per specification."""
         return len(self.columns)
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The columns, parents before their children."""
+        return self._order
+
     @functools.cached_property
     def is_categorical(self) -> Bool[np.ndarray, " d"]:
         """Which columns have values without an order."""
