@@ -30,7 +30,7 @@ CASES = (
     ("LCPFN_PRIOR", "importance", 400),
     ("LCPFN_PRIOR", "smc", 400),
     ("DOMHAN", "smc", 200),
-    ("LCPFN_PRIOR", "nuts", 48),
+    ("LCPFN_PRIOR", "nuts", 32),
 )
 
 
