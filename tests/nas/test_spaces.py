@@ -16,8 +16,15 @@ CHAIN = Chain(depth=3, widths=(4, 6), skips=True)
 
 
 INVERTED = {
-    **{"depth": 2, "kind1": "bottleneck", "kernel1": 5, "width1": 4, "ratio1": 2},
-    **{"kind2": "inverted", "kernel2": 3, "width2": 4, "ratio2": 2},
+    "depth": 2,
+    "kind1": "bottleneck",
+    "kernel1": 5,
+    "width1": 4,
+    "ratio1": 2,
+    "kind2": "inverted",
+    "kernel2": 3,
+    "width2": 4,
+    "ratio2": 2,
     "skip02": True,
 }
 
