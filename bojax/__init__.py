@@ -24,7 +24,7 @@ from bojax.tuning import maximize as maximize
 from bojax.tuning import minimize as minimize
 from bojax.tuning import simulate as simulate
 
-_ROOMS = ("curves", "plots", "problems", "zero")
+_ROOMS = ("curves", "nas", "pareto", "plots", "problems", "zero")
 
 
 def __getattr__(name: str) -> _Any:

@@ -1,0 +1,12 @@
+"""Spaces of neural networks: their graphs, their costs, and the networks themselves."""
+
+from bojax.nas.base import Architectures as Architectures
+from bojax.nas.base import Cost as Cost
+from bojax.nas.base import Graph as Graph
+from bojax.nas.cell import Cell as Cell
+from bojax.nas.chain import Chain as Chain
+from bojax.nas.kernel import PathKernel as PathKernel
+from bojax.nas.morphisms import add_skip as add_skip
+from bojax.nas.morphisms import deepen as deepen
+from bojax.nas.morphisms import grow_kernel as grow_kernel
+from bojax.nas.morphisms import widen as widen
