@@ -23,24 +23,11 @@ os.environ.setdefault(
 import numpy as np
 
 from benchmarks.zero.machine import write
-from bojax.zero import DEMO, EVERYTHING, Program, SearchSpace, evaluate, evolve, tasks
-from bojax.zero.search_space import random_program, rules
+from bojax.zero import DEMO, EVERYTHING, evaluate, evolve, tasks
+from bojax.zero.search_space import random_population
 
 SEEDS = range(5)
 EVALUATIONS = 500_000
-
-
-def random_population(space: SearchSpace, count: int, seed: int) -> Program:
-    """Random programs of a search space, of its initial lengths."""
-    rng, allowed, width = np.random.default_rng(seed), rules(space), max(space.most)
-    op = np.zeros((count, 3, width), np.uint8)
-    addresses = np.zeros((count, 3, width, 3), np.uint8)
-    constants = np.zeros((count, 3, width, 3))
-    length = np.zeros((count, 3), np.int32)
-    for i in range(count):
-        parts = op[i], addresses[i], constants[i], length[i]
-        random_program(parts, allowed, rng)
-    return Program(op, addresses, constants, length, space.memory)
 
 
 def evolution(name: str, data, space=DEMO, count=EVALUATIONS, **options) -> str:

@@ -10,7 +10,7 @@ from bojax.space import Space
 from bojax.strategies.base import Strategy
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
-from bojax.strategies.variation import crossover, first_new, mutate
+from bojax.strategies.variation import check_chance, crossover, first_new, mutate
 
 
 class RegularizedEvolution(Strategy):
@@ -58,10 +58,7 @@ class RegularizedEvolution(Strategy):
         for name in ("population", "tournament"):
             if (count := getattr(self, name)) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {count}")
-        if isinstance(self.crossover, int | float) and not 0 <= self.crossover <= 1:
-            raise ValueError(
-                f"crossover: expected a chance from 0 to 1, got {self.crossover}"
-            )
+        check_chance("crossover", self.crossover)
 
     def start(self) -> None:
         """Everything is in the table of trials."""

@@ -12,7 +12,7 @@ from bojax.strategies.base import Strategy
 from bojax.strategies.evolution import winner
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
-from bojax.strategies.variation import crossover, first_new, mutate
+from bojax.strategies.variation import check_chance, crossover, first_new, mutate
 
 
 class NSGA2(Strategy):
@@ -57,10 +57,7 @@ class NSGA2(Strategy):
     def __check_init__(self):
         if self.population < 1:
             raise ValueError(f"population: expected at least 1, got {self.population}")
-        if isinstance(self.crossover, int | float) and not 0 <= self.crossover <= 1:
-            raise ValueError(
-                f"crossover: expected a chance from 0 to 1, got {self.crossover}"
-            )
+        check_chance("crossover", self.crossover)
 
     def start(self) -> None:
         """Everything is in the table of trials."""

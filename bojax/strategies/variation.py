@@ -61,6 +61,12 @@ def crossover(
     return space.project(jnp.where(from_a, a, jnp.where(has_b, b, fill)))
 
 
+def check_chance(name: str, chance: object) -> None:
+    """A number is to be a probability; what is traced cannot be looked at."""
+    if isinstance(chance, int | float) and not 0 <= chance <= 1:
+        raise ValueError(f"{name}: expected a chance from 0 to 1, got {chance}")
+
+
 def first_new(
     space: Space,
     trials: Trials,

@@ -334,3 +334,22 @@ def mutate(program, rules, rng):
             alter(program, c, i, rules, rng)
         else:
             random_instruction(program, c, i, rules, rng)
+
+
+def random_population(space: SearchSpace, count: int, seed: int = 0) -> Program:
+    """Random programs of a search space, of its initial lengths.
+
+    Args:
+        space: which programs.
+        count: how many.
+        seed: of NumPy's generator.
+    """
+    rng, allowed, width = np.random.default_rng(seed), rules(space), max(space.most)
+    op = np.zeros((count, 3, width), np.uint8)
+    addresses = np.zeros((count, 3, width, 3), np.uint8)
+    constants = np.zeros((count, 3, width, 3))
+    length = np.zeros((count, 3), np.int32)
+    for i in range(count):
+        parts = op[i], addresses[i], constants[i], length[i]
+        random_program(parts, allowed, rng)
+    return Program(op, addresses, constants, length, space.memory)

@@ -1,6 +1,5 @@
-"""Programs for tests: any that hypothesis thinks of, and random populations."""
+"""Programs for tests: any that hypothesis thinks of."""
 
-import numpy as np
 from hypothesis import strategies as st
 
 from bojax.zero import Instruction, Memory, Op, Program, SearchSpace
@@ -11,7 +10,6 @@ from bojax.zero.operations import (
     NUM_OPS,
     OUT,
 )
-from bojax.zero.search_space import random_program, rules
 
 MEMORY = Memory(5, 4, 3)
 ALL_OPS = SearchSpace(
@@ -22,18 +20,6 @@ ALL_OPS = SearchSpace(
     initial=(6, 6, 8),
     memory=MEMORY,
 )
-
-
-def random_population(space: SearchSpace, count: int, seed: int = 0) -> Program:
-    rng, allowed, width = np.random.default_rng(seed), rules(space), max(space.most)
-    op = np.zeros((count, 3, width), np.uint8)
-    addresses = np.zeros((count, 3, width, 3), np.uint8)
-    constants = np.zeros((count, 3, width, 3))
-    length = np.zeros((count, 3), np.int32)
-    for i in range(count):
-        parts = op[i], addresses[i], constants[i], length[i]
-        random_program(parts, allowed, rng)
-    return Program(op, addresses, constants, length, space.memory)
 
 
 @st.composite

@@ -16,12 +16,12 @@ from bojax.zero import (
     tasks,
 )
 from bojax.zero.analysis import live_instructions
+from bojax.zero.search_space import random_population
 from tests.zero.generators import (
     ALL_OPS,
     MEMORY,
     functions,
     program_of,
-    random_population,
 )
 
 # The best program of the paper's section 4.2: figure S1a, and S1b, "the same code after

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 
 from bojax.zero import Op, Program, Tasks, evaluate, examples, interpreter, tasks
+from bojax.zero.search_space import random_population
 from tests.zero.generators import (
     ALL_OPS,
     MEMORY,
     functions,
     program_of,
-    random_population,
 )
 
 BACKENDS = "jax", "numba"

@@ -7,12 +7,11 @@ from hypothesis import given
 
 from bojax.zero import Instruction, Memory, Mutations, Op, Program, examples
 from bojax.zero.operations import NUM_OPS, TEXT
-from bojax.zero.search_space import SearchSpace
+from bojax.zero.search_space import SearchSpace, random_population
 from tests.zero.generators import (
     ALL_OPS,
     functions,
     program_of,
-    random_population,
 )
 
 

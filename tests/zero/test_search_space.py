@@ -27,9 +27,10 @@ from bojax.zero.search_space import (
     alter,
     mutate,
     random_instruction,
+    random_population,
     rules,
 )
-from tests.zero.generators import ALL_OPS, random_population
+from tests.zero.generators import ALL_OPS
 
 SIGNIFICANCE = 1e-6
 DRAWS = 6000

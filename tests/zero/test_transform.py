@@ -17,7 +17,8 @@ from bojax.zero import (
     tune,
     with_factors,
 )
-from tests.zero.generators import ALL_OPS, random_population
+from bojax.zero.search_space import random_population
+from tests.zero.generators import ALL_OPS
 
 LINES = tasks.linear_regression(0, 1, 4, 60, 30)
 
