@@ -76,6 +76,8 @@ class Outcome(eqx.Module):
         y: the value; NaN marks a failed trial, which is data and never an incumbent.
             Shapes `[]`, `[q]` or `[q, m]`.
         variance: known variance of the noise in `y`, in its squared units.
+        constraints: measured values g, met where g <= 0. Shapes `[c]` or `[q, c]`.
+        cost: what the evaluation cost, in any positive unit. Shapes `[]` or `[q]`.
         done: False for a provisional value: not recorded, the point stays pending.
 
     Example:
@@ -85,6 +87,8 @@ class Outcome(eqx.Module):
 
     y: Float[Array, "..."] | float
     variance: Float[Array, "..."] | float | None = None
+    constraints: Float[Array, "..."] | float | None = None
+    cost: Float[Array, "..."] | float | None = None
     done: Bool[Array, "..."] | bool = True
 
 
@@ -136,6 +140,8 @@ class Trials(eqx.Module):
         x: points on the unit cube.
         y: objectives, minimized; NaN where pending, and where the trial failed.
         variance: known noise variance of `y`, zero where unknown.
+        constraints: measured constraints, met where <= 0; NaN where unknown.
+        cost: of the evaluation; NaN where unknown.
         number: the number under which a point was asked for; -1 where it was observed.
         status: a `Status` for each row.
         size: how many rows are in use.
@@ -145,6 +151,8 @@ class Trials(eqx.Module):
     x: Float[Array, "n d"]
     y: Float[Array, "n m"]
     variance: Float[Array, "n m"]
+    constraints: Float[Array, "n c"]
+    cost: Float[Array, " n"]
     number: Int[Array, " n"]
     status: Int[Array, " n"]
     size: Int[Array, ""]
@@ -152,7 +160,11 @@ class Trials(eqx.Module):
 
     @classmethod
     def empty(
-        cls, capacity: int, num_columns: int, num_objectives: int = 1
+        cls,
+        capacity: int,
+        num_columns: int,
+        num_objectives: int = 1,
+        num_constraints: int = 0,
     ) -> "Trials":
         """A table without rows in use."""
         # NumPy makes them: each array made by JAX would be a small compilation.
@@ -161,6 +173,8 @@ class Trials(eqx.Module):
             x=jnp.asarray(np.full((capacity, num_columns), 0.5)),
             y=jnp.asarray(np.full(shape, np.nan)),
             variance=jnp.asarray(np.zeros(shape)),
+            constraints=jnp.asarray(np.full((capacity, num_constraints), np.nan)),
+            cost=jnp.asarray(np.full(capacity, np.nan)),
             number=jnp.asarray(np.full(capacity, -1, np.int32)),
             status=jnp.asarray(np.full(capacity, Status.EMPTY, np.int32)),
             size=jnp.asarray(np.int32(0)),
@@ -201,25 +215,49 @@ class Trials(eqx.Module):
         rank = jnp.where(out & ~jnp.all(out), jnp.inf, rank)
         return candidates[jnp.argmin(rank)]
 
+    @property
+    def feasible(self) -> Bool[Array, " n"]:
+        """Rows that succeeded and were measured to meet every constraint."""
+        met = jnp.all(self.constraints <= 0, axis=1)
+        return self.done & jnp.all(jnp.isfinite(self.y), axis=1) & met
+
     def append(
         self,
         x: Float[Array, "q d"],
-        y: Float[Array, "q m"],
-        variance: Float[Array, "q m"],
         number: Int[Array, " q"],
         status: Status,
+        **told: Float[Array, "q ..."],
     ) -> "Trials":
-        """The table with new rows; what does not fit is dropped and flagged."""
-        rows = self.size + jnp.arange(x.shape[0])
-        return Trials(
-            x=self.x.at[rows].set(x, mode="drop"),
-            y=self.y.at[rows].set(y, mode="drop"),
-            variance=self.variance.at[rows].set(variance, mode="drop"),
-            number=self.number.at[rows].set(number, mode="drop"),
-            status=self.status.at[rows].set(jnp.int32(status), mode="drop"),
-            size=jnp.minimum(self.size + x.shape[0], self.capacity),
-            overflow=self.overflow | (self.size + x.shape[0] > self.capacity),
+        """The table with new rows; what does not fit is dropped and flagged.
+
+        Args:
+            x: representable points.
+            number: the number under which each was asked for, or -1.
+            status: of all of them.
+            **told: `y`, `variance`, `constraints`, `cost`; unknown by default.
+        """
+        count = x.shape[0]
+        rows = self.size + jnp.arange(count)
+        status_of_all = jnp.full(count, status, jnp.int32)
+        table = self.write(rows, x=x, number=number, status=status_of_all, **told)
+        return dataclasses.replace(
+            table,
+            size=jnp.minimum(self.size + count, self.capacity),
+            overflow=self.overflow | (self.size + count > self.capacity),
         )
+
+    def write(self, rows: Int[Array, " q"], **columns: Array) -> "Trials":
+        """The table with other values in these rows; rows beyond the last are dropped.
+
+        Args:
+            rows: which ones.
+            **columns: new values `[q, ...]` by field name.
+        """
+        changed = {
+            name: getattr(self, name).at[rows].set(value, mode="drop")
+            for name, value in columns.items()
+        }
+        return dataclasses.replace(self, **changed)
 
     def grow(self, capacity: int) -> "Trials":
         """The same rows in a table of `capacity` rows."""
@@ -227,14 +265,11 @@ class Trials(eqx.Module):
             raise ValueError(
                 f"capacity: expected at least {self.capacity}, got {capacity}"
             )
-        larger = Trials.empty(capacity, self.x.shape[1], self.y.shape[1])
-        rows = slice(0, self.capacity)
-        return Trials(
-            x=larger.x.astype(self.x.dtype).at[rows].set(self.x),
-            y=larger.y.astype(self.y.dtype).at[rows].set(self.y),
-            variance=larger.variance.astype(self.y.dtype).at[rows].set(self.variance),
-            number=larger.number.at[rows].set(self.number),
-            status=larger.status.at[rows].set(self.status),
-            size=self.size,
-            overflow=self.overflow,
+        larger = Trials.empty(
+            capacity, self.x.shape[1], self.y.shape[1], self.constraints.shape[1]
         )
+        larger = jax.tree.map(lambda new, old: new.astype(old.dtype), larger, self)
+        larger = dataclasses.replace(larger, size=self.size, overflow=self.overflow)
+        names = ("x", "y", "variance", "constraints", "cost", "number", "status")
+        rows = jnp.arange(self.capacity)
+        return larger.write(rows, **{name: getattr(self, name) for name in names})

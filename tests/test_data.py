@@ -15,7 +15,7 @@ CAPACITY = 5
 
 @eqx.filter_jit
 def append(trials, x, y, number, status):
-    return trials.append(x, y, jnp.zeros_like(y), number, status)
+    return trials.append(x, number, status, y=y)
 
 
 def rows(trials):

@@ -3,7 +3,6 @@
 from bojax.acquisitions.analytic import EI as EI
 from bojax.acquisitions.analytic import PI as PI
 from bojax.acquisitions.analytic import UCB as UCB
-from bojax.acquisitions.analytic import Acquisition as Acquisition
 from bojax.acquisitions.analytic import LogEI as LogEI
 from bojax.acquisitions.analytic import expected_improvement as expected_improvement
 from bojax.acquisitions.analytic import (
@@ -13,4 +12,6 @@ from bojax.acquisitions.analytic import (
     probability_of_improvement as probability_of_improvement,
 )
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
+from bojax.acquisitions.base import Acquisition as Acquisition
+from bojax.acquisitions.base import Belief as Belief
 from bojax.acquisitions.optimize import optimize as optimize

@@ -4,14 +4,13 @@ Each is a scalar function of the mean and variance at a point, and a callable py
 around a posterior. The objective is minimized, an acquisition is maximized.
 """
 
-import abc
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bojax._numerics import log_h
+from bojax.acquisitions.base import Acquisition, Belief
 from bojax.surrogates.base import Posterior
 
 
@@ -64,18 +63,6 @@ def upper_confidence_bound(
     return -mean + jnp.sqrt(beta * variance)
 
 
-class Acquisition(eqx.Module):
-    """What there is to gain from evaluating a batch of points: to be maximized.
-
-    A pytree, not a closure: with new data it is another value of the same type, for
-    which nothing is compiled again.
-    """
-
-    @abc.abstractmethod
-    def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
-        """Value of evaluating the rows of `x`."""
-
-
 class LogEI(Acquisition):
     """Log expected improvement of one point.
 
@@ -95,6 +82,11 @@ class LogEI(Acquisition):
     posterior: Posterior
     best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 
+    @classmethod
+    def of(cls, belief: Belief) -> "LogEI":
+        """The acquisition for the next point of a run."""
+        return cls(belief.posterior, belief.best_y)
+
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Log expected improvement at the only row of `x`."""
         return log_expected_improvement(*self.posterior.marginal(x[0]), self.best_y)
@@ -110,6 +102,11 @@ class EI(Acquisition):
 
     posterior: Posterior
     best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
+
+    @classmethod
+    def of(cls, belief: Belief) -> "EI":
+        """The acquisition for the next point of a run."""
+        return cls(belief.posterior, belief.best_y)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Expected improvement at the only row of `x`."""
@@ -127,6 +124,11 @@ class PI(Acquisition):
     posterior: Posterior
     best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 
+    @classmethod
+    def of(cls, belief: Belief) -> "PI":
+        """The acquisition for the next point of a run."""
+        return cls(belief.posterior, belief.best_y)
+
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Probability of improvement at the only row of `x`."""
         return probability_of_improvement(*self.posterior.marginal(x[0]), self.best_y)
@@ -142,6 +144,11 @@ class UCB(Acquisition):
 
     posterior: Posterior
     beta: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=2.0)
+
+    @classmethod
+    def of(cls, belief: Belief) -> "UCB":
+        """The acquisition for the next point of a run."""
+        return cls(belief.posterior)
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Upper confidence bound at the only row of `x`."""

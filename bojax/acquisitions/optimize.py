@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax import _lbfgs
 from bojax._sobol import sobol
-from bojax.acquisitions.analytic import Acquisition
+from bojax.acquisitions.base import Acquisition
 from bojax.data import ENUMERABLE, Trials
 from bojax.space import Space
 

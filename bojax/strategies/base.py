@@ -1,6 +1,7 @@
 """What every way to search is: a pure `init / ask / tell` over one table of trials."""
 
 import abc
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -56,8 +57,12 @@ class Strategy(eqx.Module):
     space: eqx.AbstractVar[Space]
 
     @abc.abstractmethod
-    def start(self) -> Any:
-        """The memory before the first proposal."""
+    def start(self, trials: Trials) -> Any:
+        """The memory before the first proposal.
+
+        Args:
+            trials: the empty table, whose shapes tell what is measured.
+        """
 
     @abc.abstractmethod
     def propose(
@@ -80,6 +85,7 @@ class Strategy(eqx.Module):
         key: PRNGKeyArray,
         capacity: int = 64,
         num_objectives: int = 1,
+        num_constraints: int = 0,
     ) -> State:
         """A run without trials.
 
@@ -87,9 +93,10 @@ class Strategy(eqx.Module):
             key: the key of every draw of this run.
             capacity: rows of the table of trials; see `grow`.
             num_objectives: values that each trial returns.
+            num_constraints: constraints that each trial measures, see `Outcome`.
 
         Raises:
-            ValueError: if a count is not positive.
+            ValueError: if a count is not positive, or `num_constraints` is negative.
         """
         for name, count in (
             ("capacity", capacity),
@@ -97,11 +104,18 @@ class Strategy(eqx.Module):
         ):
             if count < 1:
                 raise ValueError(f"{name}: expected at least 1, got {count}")
+        if num_constraints < 0:
+            raise ValueError(
+                f"num_constraints: expected at least 0, got {num_constraints}"
+            )
+        trials = Trials.empty(
+            capacity, self.space.num_columns, num_objectives, num_constraints
+        )
         return State(
-            trials=Trials.empty(capacity, self.space.num_columns, num_objectives),
+            trials=trials,
             key=key,
             num_asked=jnp.asarray(np.int32(0)),
-            memory=self.start(),
+            memory=self.start(trials),
         )
 
     @_jit
@@ -124,10 +138,7 @@ class Strategy(eqx.Module):
         q, trials = x.shape[0], state.trials
         numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
         x = x.astype(trials.x.dtype)
-        unknown = jnp.full((q, trials.y.shape[1]), jnp.nan, trials.y.dtype)
-        trials = trials.append(
-            x, unknown, jnp.zeros_like(unknown), numbers, Status.PENDING
-        )
+        trials = trials.append(x, numbers, Status.PENDING)
         state = State(trials, state.key, state.num_asked + q, state.memory)
         return Points(x=x, number=numbers, trial=numbers), state
 
@@ -146,18 +157,14 @@ class Strategy(eqx.Module):
             y: their values `[q]`, or `[q, m]`, or an `Outcome`. NaN: the trial failed.
         """
         trials = state.trials
-        y, variance, done = _columns(y, points.x.shape[0], trials)
+        told, done = _columns(y, points.x.shape[0], trials)
         matches = trials.number == points.number[:, None]
         found = jnp.any(matches, axis=1)
         row = jnp.argmax(matches, axis=1)
         row = jnp.where(found & done, row, trials.capacity)
-        trials = Trials(
-            x=trials.x,
-            y=trials.y.at[row].set(y, mode="drop"),
-            variance=trials.variance.at[row].set(variance, mode="drop"),
-            number=trials.number,
-            status=trials.status.at[row].set(jnp.int32(Status.DONE), mode="drop"),
-            size=trials.size,
+        status = jnp.full(row.shape, Status.DONE, jnp.int32)
+        trials = dataclasses.replace(
+            trials.write(row, status=status, **told),
             overflow=trials.overflow | jnp.any(~found),
         )
         return State(trials, state.key, state.num_asked, state.memory)
@@ -170,10 +177,10 @@ class Strategy(eqx.Module):
         y: Float[Array, "..."] | Outcome,
     ) -> State:
         """Outcomes of points that nobody asked for."""
-        y, variance, _ = _columns(y, x.shape[0], state.trials)
+        told, _ = _columns(y, x.shape[0], state.trials)
         x = jax.vmap(self.space.project)(x.astype(state.trials.x.dtype))
         number = jnp.full(x.shape[0], -1, jnp.int32)
-        trials = state.trials.append(x, y, variance, number, Status.DONE)
+        trials = state.trials.append(x, number, Status.DONE, **told)
         return State(trials, state.key, state.num_asked, state.memory)
 
     def grow(self, state: State, capacity: int) -> State:
@@ -185,22 +192,29 @@ class Strategy(eqx.Module):
 
 def _columns(
     y: Float[Array, "..."] | Outcome, q: int, trials: Trials
-) -> tuple[Float[Array, "q m"], Float[Array, "q m"], Bool[Array, " q"]]:
-    """Values, variances and doneness in the shapes of the table."""
+) -> tuple[dict[str, Float[Array, "q ..."]], Bool[Array, " q"]]:
+    """What was told by the names of the table's columns, and what of it is final."""
     outcome = y if isinstance(y, Outcome) else Outcome(y)
-    shape = (q, trials.y.shape[1])
-    value = jnp.asarray(outcome.y, trials.y.dtype)
-    if value.size != shape[0] * shape[1]:
-        raise ValueError(
-            f"y: expected {shape[0]} points of {shape[1]} values, "
-            f"got shape {value.shape}"
-        )
+    m, c = trials.y.shape[1], trials.constraints.shape[1]
+
+    def shaped(name: str, value: Any, unit: str, columns: int) -> Float[Array, "q k"]:
+        value = jnp.asarray(value, trials.y.dtype)
+        if value.size != q * columns:
+            raise ValueError(
+                f"{name}: expected {q} points of {columns} {unit}, "
+                f"got shape {value.shape}"
+            )
+        return value.reshape(q, columns)
+
+    told = {"y": shaped("y", outcome.y, "values", m)}
     variance = 0.0 if outcome.variance is None else outcome.variance
     variance = jnp.asarray(variance, trials.y.dtype)
     if variance.size > 1:
-        variance = variance.reshape(shape)
-    return (
-        value.reshape(shape),
-        jnp.broadcast_to(variance, shape),
-        jnp.broadcast_to(jnp.asarray(outcome.done), (q,)),
-    )
+        variance = variance.reshape(q, m)
+    told["variance"] = jnp.broadcast_to(variance, (q, m))
+    given = np.zeros(0) if outcome.constraints is None else outcome.constraints
+    if c or outcome.constraints is not None:
+        told["constraints"] = shaped("constraints", given, "constraints", c)
+    if outcome.cost is not None:
+        told["cost"] = shaped("cost", outcome.cost, "cost", 1)[:, 0]
+    return told, jnp.broadcast_to(jnp.asarray(outcome.done), (q,))

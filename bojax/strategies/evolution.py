@@ -60,7 +60,7 @@ class RegularizedEvolution(Strategy):
                 raise ValueError(f"{name}: expected at least 1, got {count}")
         check_chance("crossover", self.crossover)
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """Everything is in the table of trials."""
 
     def propose(

@@ -79,7 +79,7 @@ class Grid(Strategy):
             grid = np.unique(np.asarray(project(grid)), axis=0)
             return grid[np.asarray(feasible(grid))]
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """What was tried is in the table: nothing to remember."""
 
     def propose(

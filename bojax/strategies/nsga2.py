@@ -59,7 +59,7 @@ class NSGA2(Strategy):
             raise ValueError(f"population: expected at least 1, got {self.population}")
         check_chance("crossover", self.crossover)
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """Everything is in the table of trials."""
 
     def propose(

@@ -33,7 +33,7 @@ class Random(Strategy):
 
     space: Space
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """Random search remembers nothing."""
 
     def propose(

@@ -99,7 +99,7 @@ class Reinforce(Strategy):
             )
         self.learning_rate, self.decay = learning_rate, decay
 
-    def start(self) -> Memory:
+    def start(self, trials: Trials) -> Memory:
         """Every choice equally likely."""
         parameters = self.policy.init()
         dtype = jnp.zeros(()).dtype

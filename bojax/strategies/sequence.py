@@ -1,7 +1,6 @@
 """Draws in sequence, of which each knows those before it."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from bojax.data import Status, Trials
@@ -19,10 +18,6 @@ def one_by_one(draw, trials: Trials, numbers: Int[Array, " q"]) -> Float[Array, 
 
     def step(trials, number):
         x = draw(trials, number)
-        blank = jnp.full((1, trials.y.shape[1]), jnp.nan, trials.y.dtype)
-        trials = trials.append(
-            x[None], blank, jnp.zeros_like(blank), number[None], Status.PENDING
-        )
-        return trials, x
+        return trials.append(x[None], number[None], Status.PENDING), x
 
     return jax.lax.scan(step, room, numbers)[1]

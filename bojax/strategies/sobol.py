@@ -38,7 +38,7 @@ class Sobol(Strategy):
 
     space: Space
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """The sequence is known by the number of the draw: nothing to remember."""
 
     def propose(

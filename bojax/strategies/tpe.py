@@ -64,7 +64,7 @@ class TPE(Strategy):
             if (count := getattr(self, name)) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {count}")
 
-    def start(self) -> None:
+    def start(self, trials: Trials) -> None:
         """Everything is in the table of trials."""
 
     def propose(

@@ -7,3 +7,4 @@ from bojax.surrogates.base import Posterior as Posterior
 from bojax.surrogates.base import Surrogate as Surrogate
 from bojax.surrogates.gp import GP as GP
 from bojax.surrogates.gp import GPPosterior as GPPosterior
+from bojax.surrogates.several import Several as Several

@@ -38,6 +38,8 @@ class Normal(eqx.Module):
 class Posterior(eqx.Module):
     """What a surrogate knows once it has seen data: a distribution over functions."""
 
+    data: eqx.AbstractVar[Dataset]
+
     @abc.abstractmethod
     def __call__(self, x: Float[Array, "q d"]) -> Normal:
         """Joint distribution of the noise-free values at the rows of `x`."""
@@ -57,11 +59,25 @@ class Posterior(eqx.Module):
     def grow(self, q: int) -> "Posterior":
         """The same posterior with `q` unused rows at the end, for `append`."""
 
+    @property
+    @abc.abstractmethod
+    def observed(self) -> "Posterior":
+        """The posterior without what is merely believed of pending points."""
+
     @abc.abstractmethod
     def append(
-        self, row: Int[Array, ""] | int, x: Float[Array, " d"], y: Float[Array, ""]
+        self,
+        row: Int[Array, ""] | int,
+        x: Float[Array, " d"],
+        y: Float[Array, ""] | None = None,
     ) -> "Posterior":
-        """The posterior after one more observation, kept in an unused row."""
+        """The posterior after one more observation, kept in an unused row.
+
+        Args:
+            row: which row; no later one may be in use.
+            x: where it was made.
+            y: its value; None: pending, and believed to be what is predicted.
+        """
 
 
 class Surrogate(eqx.Module):

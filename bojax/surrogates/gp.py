@@ -1,5 +1,6 @@
 """The exact Gaussian process on padded data."""
 
+import dataclasses
 from typing import Literal
 
 import equinox as eqx
@@ -162,6 +163,7 @@ class GP(Surrogate):
             white=white,
             location=location,
             scale=scale,
+            believed=data.mask & ~observed,
         )
 
 
@@ -195,6 +197,7 @@ class GPPosterior(Posterior):
         white: L^-1 times the residuals from the prior mean.
         location: mean of the observed values.
         scale: their standard deviation.
+        believed: rows whose value is not observed but predicted from those before.
     """
 
     parameters: Parameters
@@ -203,6 +206,7 @@ class GPPosterior(Posterior):
     white: Float[Array, " n"]
     location: Float[Array, ""]
     scale: Float[Array, ""]
+    believed: Bool[Array, " n"]
 
     @property
     def trusted(self) -> Bool[Array, ""]:
@@ -243,6 +247,19 @@ class GPPosterior(Posterior):
     def best_y(self) -> Float[Array, ""]:
         """The least value observed, or believed of what is being evaluated."""
         return jnp.min(jnp.where(self.data.mask, self.data.y, jnp.inf))
+
+    @property
+    def observed(self) -> "GPPosterior":
+        """The posterior without what is merely believed of pending points."""
+        # A factor's leading rows are the factor of the leading observations alone.
+        eye = jnp.eye(self.white.shape[0], dtype=self.white.dtype)
+        believed = self.believed[:, None]
+        return dataclasses.replace(
+            self,
+            data=dataclasses.replace(self.data, mask=self.data.mask & ~self.believed),
+            inverse_factor=jnp.where(believed, eye, self.inverse_factor),
+            believed=jnp.zeros_like(self.believed),
+        )
 
     @property
     def incumbent(self) -> Float[Array, " d"]:
@@ -299,10 +316,14 @@ class GPPosterior(Posterior):
             white=jnp.pad(self.white, (0, q)),
             location=self.location,
             scale=self.scale,
+            believed=jnp.pad(self.believed, (0, q)),
         )
 
     def append(
-        self, row: Int[Array, ""] | int, x: Float[Array, " d"], y: Float[Array, ""]
+        self,
+        row: Int[Array, ""] | int,
+        x: Float[Array, " d"],
+        y: Float[Array, ""] | None = None,
     ) -> "GPPosterior":
         """The posterior after one observation, in O(n^2), in an unused last row.
 
@@ -312,7 +333,8 @@ class GPPosterior(Posterior):
         Args:
             row: which row of the data it goes to; no later one may be in use.
             x: where it was made.
-            y: its value, in the units of the data.
+            y: its value, in the units of the data. None: the point is pending, and
+                counts as observed at the value that is predicted for it.
 
         References:
             Rasmussen and Williams (2006), appendix A.3, for the block inverse.
@@ -324,17 +346,22 @@ class GPPosterior(Posterior):
         floor = jnp.finfo(prior.dtype).eps * prior
         pivot = jnp.sqrt(jnp.maximum(prior - cross @ cross, floor))
         inverse_row = (-cross @ self.inverse_factor).at[row].set(1.0) / pivot
-        residual = (y - self.location) / self.scale - self.parameters.mean(point[0])
-        return GPPosterior(
-            parameters=self.parameters,
+        predicted = self.parameters.mean(point[0]) + cross @ self.white
+        believed = y is None
+        if y is None:
+            y, white = self.location + self.scale * predicted, jnp.zeros_like(pivot)
+        else:
+            white = ((y - self.location) / self.scale - predicted) / pivot
+        data = self.data
+        return dataclasses.replace(
+            self,
             data=Dataset(
-                x=self.data.x.at[row].set(x),
-                y=self.data.y.at[row].set(y),
-                mask=self.data.mask.at[row].set(True),
-                variance=self.data.variance,
+                x=data.x.at[row].set(x),
+                y=data.y.at[row].set(y),
+                mask=data.mask.at[row].set(True),
+                variance=data.variance,
             ),
             inverse_factor=self.inverse_factor.at[row].set(inverse_row),
-            white=self.white.at[row].set((residual - cross @ self.white) / pivot),
-            location=self.location,
-            scale=self.scale,
+            white=self.white.at[row].set(white),
+            believed=self.believed.at[row].set(believed),
         )

@@ -72,6 +72,8 @@ def table(x, used, status=Status.DONE):
         x=jnp.asarray(x),
         y=blank,
         variance=blank,
+        constraints=blank[:, :0],
+        cost=blank[:, 0],
         number=jnp.asarray(np.arange(capacity, dtype=np.int32)),
         status=jnp.asarray(np.where(used, status, Status.EMPTY).astype(np.int32)),
         size=jnp.asarray(np.int32(np.sum(used))),

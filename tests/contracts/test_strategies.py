@@ -148,13 +148,13 @@ def test_the_grid_is_complete():
 def test_parameters_have_the_names_that_were_promised(name):
     cls = type(MAKE[name](FINITE))
     verbs = {
-        "init": ["self", "key", "capacity", "num_objectives"],
+        "init": ["self", "key", "capacity", "num_objectives", "num_constraints"],
         "ask": ["self", "state", "q"],
         "tell": ["self", "state", "points", "y"],
         "observe": ["self", "state", "x", "y"],
         "grow": ["self", "state", "capacity"],
         "propose": ["self", "memory", "trials", "key", "numbers"],
-        "start": ["self"],
+        "start": ["self", "trials"],
     }
     for verb, parameters in verbs.items():
         assert list(inspect.signature(getattr(cls, verb)).parameters) == parameters

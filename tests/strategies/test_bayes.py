@@ -186,8 +186,8 @@ def test_double_precision():
     assert y.min() < BRANIN.optimum + 1e-2
 
 
-def lower_bound(posterior, best_y):
-    return UCB(posterior, 4.0)
+def lower_bound(belief):
+    return UCB(belief.posterior, 4.0)
 
 
 @pytest.mark.long

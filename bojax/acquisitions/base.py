@@ -1,0 +1,111 @@
+"""What an acquisition is, and what it is made from."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from bojax.data import Status, Trials
+from bojax.surrogates import Posterior, Several
+
+
+class Belief(eqx.Module):
+    """All that is known and believed when a strategy chooses its next point.
+
+    Values are those that the surrogate sees: minimized, and mapped to suit it.
+
+    Args:
+        objectives: posteriors of the objectives; pending points count as observed at
+            what is predicted for them.
+        constraints: posteriors of the measured constraints, met where <= 0; their rows
+            are those of `objectives`.
+        trials: everything asked for and told, what is pending included.
+        key: of whatever is random in the choice of this one point.
+    """
+
+    objectives: Several
+    constraints: Several | None
+    trials: Trials
+    key: PRNGKeyArray
+
+    @property
+    def posterior(self) -> Posterior:
+        """Of the only objective.
+
+        Raises:
+            ValueError: if there are several.
+        """
+        if len(self.objectives) != 1:
+            raise ValueError(
+                "num_objectives: expected 1 for this acquisition, "
+                f"got {len(self.objectives)}"
+            )
+        return self.objectives[0]
+
+    @property
+    def feasible(self) -> Bool[Array, " n"]:
+        """Rows of the data that meet the constraints, as far as is believed."""
+        mask = self.objectives[0].data.mask
+        if self.constraints is None:
+            return mask
+        return mask & jnp.all(self.constraints.each.data.y <= 0, axis=0)
+
+    @property
+    def best_y(self) -> Float[Array, ""]:
+        """The value to beat: the least that is feasible, or if none is the largest."""
+        data = self.posterior.data
+        least = jnp.min(jnp.where(self.feasible, data.y, jnp.inf))
+        if self.constraints is None:
+            return least
+        worst = jnp.max(jnp.where(data.mask, data.y, -jnp.inf))
+        return jnp.where(jnp.isinf(least), worst, least)
+
+    @property
+    def incumbent(self) -> Float[Array, " d"]:
+        """Where `best_y` is; of several objectives, that of the first."""
+        data = self.objectives[0].data
+        any_feasible = jnp.any(self.feasible)
+        allowed = jnp.where(any_feasible, self.feasible, data.mask)
+        return data.x[jnp.argmin(jnp.where(allowed, data.y, jnp.inf))]
+
+    def grow(self, q: int) -> "Belief":
+        """The same with room for `q` more pending points."""
+        constraints = None if self.constraints is None else self.constraints.grow(q)
+        trials = self.trials.grow(self.trials.capacity + q)
+        return Belief(self.objectives.grow(q), constraints, trials, self.key)
+
+    def append(
+        self, row: Int[Array, ""] | int, x: Float[Array, " d"], number: Int[Array, ""]
+    ) -> "Belief":
+        """The same with one more pending point.
+
+        Args:
+            row: of the posteriors' data; no later one may be in use.
+            x: the point.
+            number: under which it is asked for.
+        """
+        constraints = self.constraints
+        return Belief(
+            self.objectives.append(row, x),
+            None if constraints is None else constraints.append(row, x),
+            self.trials.append(x[None], number[None], Status.PENDING),
+            self.key,
+        )
+
+    def at(self, key: PRNGKeyArray) -> "Belief":
+        """The same for the choice of another point."""
+        return Belief(self.objectives, self.constraints, self.trials, key)
+
+
+class Acquisition(eqx.Module):
+    """What there is to gain from evaluating a batch of points: to be maximized.
+
+    A pytree, not a closure: with new data it is another value of the same type, for
+    which nothing is compiled again. Those that a strategy can use on their own have a
+    class method `of(belief)`, which makes the acquisition for the next point of a run.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
+        """Value of evaluating the rows of `x`."""
