@@ -14,4 +14,11 @@ from bojax.acquisitions.analytic import (
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.mace import MACE as MACE
+from bojax.acquisitions.montecarlo import QUCB as QUCB
+from bojax.acquisitions.montecarlo import QLogEI as QLogEI
+from bojax.acquisitions.montecarlo import QLogNEI as QLogNEI
 from bojax.acquisitions.optimize import optimize as optimize
+from bojax.acquisitions.pibo import PiBO as PiBO
+from bojax.acquisitions.pibo import Prior as Prior
+from bojax.acquisitions.ucb_pe import UCBPE as UCBPE

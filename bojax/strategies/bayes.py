@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax._typing import PyTree
-from bojax.acquisitions import Belief, LogEI, optimize
+from bojax.acquisitions import Acquisition, Belief, LogEI, PiBO, Prior, optimize
 from bojax.data import Dataset, Trials
 from bojax.space import Space
 from bojax.strategies.base import Strategy
@@ -20,6 +20,9 @@ from bojax.surrogates.outcomes import yeo_johnson
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
+
+_PRIOR_STRENGTH = 10.0
+"""beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
 
 
 class Memory(eqx.Module):
@@ -51,9 +54,15 @@ class BayesOpt(Strategy):
         outcome: increasing map of the observed values before they are modeled, and of
             their variances, `(y, variance, mask) -> (y, variance)`, see
             `surrogates.outcomes`; heavy tails would otherwise rule the fit.
+        prior: log density of where the optimum is believed to be, up to a constant: a
+            module-level function of the values of a point in natural units, as
+            constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
+            it by a number for a stronger or weaker belief.
 
     Raises:
-        ValueError: if `num_initial` is under 2, or the trials have several objectives.
+        TypeError: if `prior` is not a function that JAX can trace.
+        ValueError: if `num_initial` is under 2, or the trials have several objectives,
+            or `prior` does not return one number, finite somewhere.
 
     Example:
         >>> import bojax, jax
@@ -74,6 +83,7 @@ class BayesOpt(Strategy):
     acquisition: Callable = eqx.field(static=True)
     num_initial: int = eqx.field(static=True)
     outcome: Callable = eqx.field(static=True)
+    prior: Prior | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -82,6 +92,7 @@ class BayesOpt(Strategy):
         acquisition: Any = None,
         num_initial: int | None = None,
         outcome: Callable = yeo_johnson,
+        prior: Callable | None = None,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -94,6 +105,7 @@ class BayesOpt(Strategy):
         )
         self.initial = Sobol(space)
         self.outcome = outcome
+        self.prior = None if prior is None else Prior(space, prior)
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
@@ -132,11 +144,23 @@ class BayesOpt(Strategy):
     def _from_surrogate(self, memory, trials, key, numbers):
         fit_key = jax.random.fold_in(key, numbers[0])
         belief, memory = self.believe(memory, trials, fit_key)
+        return self.choose(belief, key, numbers), memory
+
+    def choose(
+        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+    ) -> Float[Array, "q d"]:
+        """The points of greatest acquisition, each given that those before it pend.
+
+        Args:
+            belief: what the surrogates say.
+            key: the run's key.
+            numbers: draw numbers, one a point.
+        """
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             x, _ = optimize(
-                self.acquisition(belief),
+                self._make(belief),
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],
@@ -145,16 +169,22 @@ class BayesOpt(Strategy):
             return x[0]
 
         if numbers.shape[0] == 1:
-            return choose(belief, numbers[0])[None], memory
+            return choose(belief, numbers[0])[None]
 
-        q, capacity = numbers.shape[0], trials.capacity
+        q, capacity = numbers.shape[0], belief.trials.capacity
 
         def step(belief, i):
             x = choose(belief, numbers[i])
             return belief.append(capacity + i, x, numbers[i]), x
 
-        _, x = jax.lax.scan(step, belief.grow(q), jnp.arange(q))
-        return x, memory
+        return jax.lax.scan(step, belief.grow(q), jnp.arange(q))[1]
+
+    def _make(self, belief: Belief) -> Acquisition:
+        acquisition = self.acquisition(belief)
+        if self.prior is None:
+            return acquisition
+        num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
+        return PiBO(acquisition, self.prior, _PRIOR_STRENGTH / num_outcomes)
 
     def believe(
         self, memory: Memory, trials: Trials, key: PRNGKeyArray
