@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
-from bojax.surrogates import Posterior, Several
+from bojax.surrogates import GPPosterior, Several
 
 
 class Belief(eqx.Module):
@@ -35,7 +35,7 @@ class Belief(eqx.Module):
     key: PRNGKeyArray
 
     @property
-    def posterior(self) -> Posterior:
+    def posterior(self) -> GPPosterior:
         """Of the only objective.
 
         Raises:

@@ -16,6 +16,8 @@ from bojax.acquisitions import (
     Belief,
     Feasible,
     LogEI,
+    PiBO,
+    Prior,
     QLogNEHVI,
     optimize,
 )
@@ -28,6 +30,9 @@ from bojax.surrogates.outcomes import yeo_johnson
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
+
+_PRIOR_STRENGTH = 10.0
+"""beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
 
 
 class Memory(eqx.Module):
@@ -64,10 +69,16 @@ class BayesOpt(Strategy):
             rule the fit, and for several objectives `unchanged`.
         reference: of several objectives, minimized, the corner beyond which nothing is
             gained; default: a tenth beyond the front so far.
+        prior: log density of where the optimum is believed to be, up to a constant: a
+            module-level function of the values of a point in natural units, as
+            constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
+            it by a number for a stronger or weaker belief.
 
     Raises:
+        TypeError: if `prior` is not a function that JAX can trace.
         ValueError: if `num_initial` is under 2, `reference` is not finite, or does not
-            have as many numbers as there are objectives, or these are more than 4.
+            have as many numbers as there are objectives, or these are more than 4, or
+            `prior` does not return one number, finite somewhere.
 
     Example:
         >>> import bojax, jax
@@ -89,6 +100,7 @@ class BayesOpt(Strategy):
     num_initial: int = eqx.field(static=True)
     outcome: Callable | None = eqx.field(static=True)
     reference: tuple[float, ...] | None = eqx.field(static=True)
+    prior: Prior | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -98,6 +110,7 @@ class BayesOpt(Strategy):
         num_initial: int | None = None,
         outcome: Callable | None = None,
         reference: Sequence[float] | None = None,
+        prior: Callable | None = None,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -112,6 +125,7 @@ class BayesOpt(Strategy):
         self.reference = None if reference is None else tuple(map(float, reference))
         if self.reference is not None and not np.all(np.isfinite(self.reference)):
             raise ValueError(f"reference: expected finite numbers, got {reference}")
+        self.prior = None if prior is None else Prior(space, prior)
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
@@ -154,11 +168,23 @@ class BayesOpt(Strategy):
     def _from_surrogate(self, memory, trials, key, numbers):
         fit_key = jax.random.fold_in(key, numbers[0])
         belief, memory = self.believe(memory, trials, fit_key)
+        return self.choose(belief, key, numbers), memory
+
+    def choose(
+        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+    ) -> Float[Array, "q d"]:
+        """The points of greatest acquisition, each given that those before it pend.
+
+        Args:
+            belief: what the surrogates say.
+            key: the run's key.
+            numbers: draw numbers, one a point.
+        """
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             x, _ = optimize(
-                self._acquisition(belief),
+                self._make(belief),
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],
@@ -167,25 +193,29 @@ class BayesOpt(Strategy):
             return x[0]
 
         if numbers.shape[0] == 1:
-            return choose(belief, numbers[0])[None], memory
+            return choose(belief, numbers[0])[None]
 
-        q, capacity = numbers.shape[0], trials.capacity
+        q, capacity = numbers.shape[0], belief.trials.capacity
 
         def step(belief, i):
             x = choose(belief, numbers[i])
             return belief.append(capacity + i, x, numbers[i]), x
 
-        _, x = jax.lax.scan(step, belief.grow(q), jnp.arange(q))
-        return x, memory
+        return jax.lax.scan(step, belief.grow(q), jnp.arange(q))[1]
 
-    def _acquisition(self, belief: Belief) -> Acquisition:
+    def _make(self, belief: Belief) -> Acquisition:
+        """The acquisition, weighted by constraints and by what the user believes."""
         default = LogEI if len(belief.objectives) == 1 else QLogNEHVI
         make = default.of if self.acquisition is None else self.acquisition
         acquisition = make(belief)
-        if belief.constraints is None:
-            return acquisition
-        any_feasible = jnp.any(belief.trials.feasible)
-        return Feasible(acquisition, belief.constraints, any_feasible)
+        if belief.constraints is not None:
+            any_feasible = jnp.any(belief.trials.feasible)
+            acquisition = Feasible(acquisition, belief.constraints, any_feasible)
+        if self.prior is not None:
+            num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
+            strength = _PRIOR_STRENGTH / num_outcomes
+            acquisition = PiBO(acquisition, self.prior, strength)
+        return acquisition
 
     def believe(
         self, memory: Memory, trials: Trials, key: PRNGKeyArray
