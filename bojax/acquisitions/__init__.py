@@ -14,4 +14,8 @@ from bojax.acquisitions.analytic import (
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.entropy import JES as JES
+from bojax.acquisitions.entropy import MES as MES
+from bojax.acquisitions.entropy import sample_minima as sample_minima
 from bojax.acquisitions.optimize import optimize as optimize
+from bojax.acquisitions.thompson import Thompson as Thompson

@@ -1,12 +1,14 @@
 """What an acquisition is, and what it is made from."""
 
 import abc
+import dataclasses
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
+from bojax.space import Space
 from bojax.surrogates import Posterior, Several
 
 
@@ -22,12 +24,14 @@ class Belief(eqx.Module):
             are those of `objectives`.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
+        space: what is searched; None where nobody said.
     """
 
     objectives: Several
     constraints: Several | None
     trials: Trials
     key: PRNGKeyArray
+    space: Space | None = eqx.field(static=True, default=None)
 
     @property
     def posterior(self) -> Posterior:
@@ -71,9 +75,13 @@ class Belief(eqx.Module):
 
     def grow(self, q: int) -> "Belief":
         """The same with room for `q` more pending points."""
-        constraints = None if self.constraints is None else self.constraints.grow(q)
-        trials = self.trials.grow(self.trials.capacity + q)
-        return Belief(self.objectives.grow(q), constraints, trials, self.key)
+        constraints = self.constraints
+        return dataclasses.replace(
+            self,
+            objectives=self.objectives.grow(q),
+            constraints=None if constraints is None else constraints.grow(q),
+            trials=self.trials.grow(self.trials.capacity + q),
+        )
 
     def append(
         self, row: Int[Array, ""] | int, x: Float[Array, " d"], number: Int[Array, ""]
@@ -86,16 +94,16 @@ class Belief(eqx.Module):
             number: under which it is asked for.
         """
         constraints = self.constraints
-        return Belief(
-            self.objectives.append(row, x),
-            None if constraints is None else constraints.append(row, x),
-            self.trials.append(x[None], number[None], Status.PENDING),
-            self.key,
+        return dataclasses.replace(
+            self,
+            objectives=self.objectives.append(row, x),
+            constraints=None if constraints is None else constraints.append(row, x),
+            trials=self.trials.append(x[None], number[None], Status.PENDING),
         )
 
     def at(self, key: PRNGKeyArray) -> "Belief":
         """The same for the choice of another point."""
-        return Belief(self.objectives, self.constraints, self.trials, key)
+        return dataclasses.replace(self, key=key)
 
 
 class Acquisition(eqx.Module):

@@ -182,7 +182,8 @@ class BayesOpt(Strategy):
         memory = Memory(parameters, jnp.where(afresh, again, memory.restart_at))
         m, outputs = trials.y.shape[1], Several(posteriors)
         constraints = Several(outputs[m:]) if len(outputs) > m else None
-        return Belief(Several(outputs[:m]), constraints, trials, key), memory
+        objectives = Several(outputs[:m])
+        return Belief(objectives, constraints, trials, key, self.space), memory
 
     def _data(self, trials: Trials) -> Dataset:
         """What the surrogates see, one output after the other on the leading axis."""

@@ -21,8 +21,25 @@ MAKE = {
     "EI": lambda posterior: acquisitions.EI(posterior, jnp.asarray(BEST)),
     "PI": lambda posterior: acquisitions.PI(posterior, jnp.asarray(BEST)),
     "UCB": lambda posterior: acquisitions.UCB(posterior, jnp.asarray(2.0)),
+    "Thompson": lambda posterior: acquisitions.Thompson(
+        posterior, sample(posterior, 1)
+    ),
+    "MES": lambda posterior: acquisitions.MES(
+        posterior, minima(sample(posterior, 8))[1]
+    ),
+    "JES": lambda posterior: acquisitions.JES(posterior, *minima(sample(posterior, 8))),
 }
 every = pytest.mark.parametrize("name", MAKE)
+
+
+@eqx.filter_jit
+def sample(posterior, s):
+    return posterior.sample(jax.random.key(0), s, 64)
+
+
+@eqx.filter_jit
+def minima(paths):
+    return acquisitions.sample_minima(paths, SPACE, jax.random.key(1))
 
 
 def posterior(seed=0):
