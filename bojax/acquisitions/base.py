@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
 from bojax.space import Space
-from bojax.surrogates import Posterior, Several
+from bojax.surrogates import GPPosterior, Posterior, Several
 
 
 class Belief(eqx.Module):
@@ -46,6 +46,21 @@ class Belief(eqx.Module):
                 f"got {len(self.objectives)}"
             )
         return self.objectives[0]
+
+    @property
+    def gaussian(self) -> GPPosterior:
+        """Of the only objective, where it is a Gaussian process.
+
+        Raises:
+            TypeError: if it is another posterior.
+        """
+        posterior = self.posterior
+        if not isinstance(posterior, GPPosterior):
+            raise TypeError(
+                "surrogate: expected one whose posterior is a GPPosterior for this "
+                f"acquisition, got {type(posterior).__name__}"
+            )
+        return posterior
 
     @property
     def feasible(self) -> Bool[Array, " n"]:

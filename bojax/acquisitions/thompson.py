@@ -1,6 +1,5 @@
 """Thompson sampling: the minimum of one function that could be the objective."""
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
 from bojax.acquisitions.base import Acquisition, Belief
@@ -46,7 +45,7 @@ class Thompson(Acquisition):
     @classmethod
     def of(cls, belief: Belief) -> "Thompson":
         """The acquisition for the next point of a run."""
-        posterior = belief.posterior.observed
+        posterior = belief.gaussian.observed
         return cls(posterior, posterior.sample(belief.key, 1))
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:

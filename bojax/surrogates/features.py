@@ -187,8 +187,8 @@ def _(kernel: kernels.Sum, key, count):
 def _sum(is_left: Bool[Array, " l"], left: Callable, right: Callable, x):
     (a, theta), (b, eta) = left(x), right(x)
     share = jnp.mean(is_left, dtype=x.dtype)
-    amplitude = jnp.where(is_left, a / jnp.sqrt(share), b / jnp.sqrt(1 - share))
-    return amplitude, jnp.where(is_left, theta, eta)
+    root = jnp.sqrt(jnp.where(is_left, share, 1 - share))
+    return jnp.where(is_left, a, b) / root, jnp.where(is_left, theta, eta)
 
 
 @features.register
