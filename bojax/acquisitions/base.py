@@ -2,14 +2,16 @@
 
 import abc
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
 from bojax.space import Space
-from bojax.surrogates import GPPosterior, Posterior, Several
+from bojax.surrogates import GPPosterior, Several
 
 
 class Belief(eqx.Module):
@@ -22,6 +24,7 @@ class Belief(eqx.Module):
             what is predicted for them.
         constraints: posteriors of the measured constraints, met where <= 0; their rows
             are those of `objectives`.
+        reference: of several objectives, the corner beyond which nothing is gained.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
         space: what is searched; None where nobody said.
@@ -29,12 +32,13 @@ class Belief(eqx.Module):
 
     objectives: Several
     constraints: Several | None
+    reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray
     space: Space | None = eqx.field(static=True, default=None)
 
     @property
-    def posterior(self) -> Posterior:
+    def posterior(self) -> GPPosterior:
         """Of the only objective.
 
         Raises:
@@ -48,19 +52,15 @@ class Belief(eqx.Module):
         return self.objectives[0]
 
     @property
-    def gaussian(self) -> GPPosterior:
-        """Of the only objective, where it is a Gaussian process.
+    def corner(self) -> Float[Array, " m"]:
+        """The reference point of several objectives.
 
         Raises:
-            TypeError: if it is another posterior.
+            ValueError: if there is only one.
         """
-        posterior = self.posterior
-        if not isinstance(posterior, GPPosterior):
-            raise TypeError(
-                "surrogate: expected one whose posterior is a GPPosterior for this "
-                f"acquisition, got {type(posterior).__name__}"
-            )
-        return posterior
+        if self.reference is None:
+            raise ValueError("num_objectives: expected several for this acquisition")
+        return self.reference
 
     @property
     def feasible(self) -> Bool[Array, " n"]:
@@ -68,7 +68,8 @@ class Belief(eqx.Module):
         mask = self.objectives[0].data.mask
         if self.constraints is None:
             return mask
-        return mask & jnp.all(self.constraints.each.data.y <= 0, axis=0)
+        measured = jax.vmap(lambda posterior: posterior.data.y)(self.constraints.each)
+        return mask & jnp.all(measured <= 0, axis=0)
 
     @property
     def best_y(self) -> Float[Array, ""]:
@@ -127,7 +128,12 @@ class Acquisition(eqx.Module):
     A pytree, not a closure: with new data it is another value of the same type, for
     which nothing is compiled again. Those that a strategy can use on their own have a
     class method `of(belief)`, which makes the acquisition for the next point of a run.
+
+    `logarithmic` says whether a value is the logarithm of what is to be gained, which
+    is what a product with a probability, or an average, must know.
     """
+
+    logarithmic: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:

@@ -208,7 +208,7 @@ def _minima_of(
     if belief.space is None:
         raise ValueError("belief: expected one with a space to search for minima in")
     draw, spread = jax.random.split(belief.key)
-    paths = belief.gaussian.sample(draw, num_minima, _NUM_FEATURES)
+    paths = belief.posterior.sample(draw, num_minima, _NUM_FEATURES)
     return sample_minima(paths, belief.space, spread)
 
 
@@ -255,7 +255,7 @@ class MES(Acquisition):
         Raises:
             ValueError: if the belief knows no space, or the count is not positive.
         """
-        return cls(belief.gaussian, _minima_of(belief, num_minima)[1])
+        return cls(belief.posterior, _minima_of(belief, num_minima)[1])
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Information about the minimum, in nats, from the only row of `x`."""
@@ -328,7 +328,7 @@ class JES(Acquisition):
         Raises:
             ValueError: if the belief knows no space, or the count is not positive.
         """
-        return cls(belief.gaussian, *_minima_of(belief, num_minima))
+        return cls(belief.posterior, *_minima_of(belief, num_minima))
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Information about the minimum, in nats, from the only row of `x`."""

@@ -45,7 +45,7 @@ class Thompson(Acquisition):
     @classmethod
     def of(cls, belief: Belief) -> "Thompson":
         """The acquisition for the next point of a run."""
-        posterior = belief.gaussian.observed
+        posterior = belief.posterior.observed
         return cls(posterior, posterior.sample(belief.key, 1))
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:

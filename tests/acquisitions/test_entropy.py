@@ -243,7 +243,7 @@ def test_finite_spaces_are_searched_in_full():
 
 def belief(posterior, space):
     objectives = Several(jax.tree.map(lambda leaf: leaf[None], posterior))
-    return Belief(objectives, None, Trials.empty(4, 2), jax.random.key(0), space)
+    return Belief(objectives, None, None, Trials.empty(4, 2), jax.random.key(0), space)
 
 
 @pytest.mark.parametrize("cls", [MES, JES])

@@ -17,7 +17,7 @@ LEVELS = bojax.Space({"a": bojax.Int(1, 5)})
 def belief(space, key, x, y, pending=None):
     posterior = GP(space).condition(Dataset.of(x, y), pending)
     objectives = Several(jax.tree.map(lambda leaf: leaf[None], posterior))
-    return Belief(objectives, None, Trials.empty(4, x.shape[1]), key, space)
+    return Belief(objectives, None, None, Trials.empty(4, x.shape[1]), key, space)
 
 
 def test_a_level_is_chosen_as_often_as_it_is_the_best():
