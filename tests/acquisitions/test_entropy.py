@@ -67,7 +67,7 @@ def test_information_is_the_entropy_lost(x64):
             expected = 0.5 * np.log(2 * np.pi * np.e) - entropy
             given = truncation_information(jnp.array(gamma), jnp.array(rho2))
             worst = max(worst, abs(float(given) - expected))
-    assert worst < (1e-8 if x64 else 3e-5)
+    assert worst < (1e-7 if x64 else 3e-5)
 
 
 def test_information_without_noise_is_the_formula_of_2017(double):
@@ -85,7 +85,7 @@ def test_variance_of_a_truncated_normal(x64):
     tail = gamma < -50
     np.testing.assert_allclose(given[tail], gamma[tail] ** -2.0, rtol=1e-3)
     exact = [scipy.stats.truncnorm.var(-np.inf, g) for g in gamma[~tail]]
-    np.testing.assert_allclose(given[~tail], exact, rtol=1e-8 if x64 else 1e-4)
+    np.testing.assert_allclose(given[~tail], exact, rtol=1e-7 if x64 else 1e-4)
 
 
 def test_joint_search_is_what_dense_algebra_says(double):
