@@ -70,7 +70,7 @@ def truncated_variance(gamma: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     Without cancellation in the lower tail, where it is about 1 / gamma^2.
 
     Example:
-        >>> float(truncated_variance(jnp.array(0.0)).round(4))  # 1 - 2 / pi
+        >>> print(f"{truncated_variance(jnp.array(0.0)):.4f}")  # 1 - 2 / pi
         0.3634
     """
     near = jnp.maximum(gamma, -_TAIL)
@@ -115,7 +115,8 @@ def truncation_information(
         rho2: the share of the noise-free value in the variance of the noisy one.
 
     Example:
-        >>> float(truncation_information(jnp.array(0.0), jnp.array(1.0)).round(4))
+        >>> information = truncation_information(jnp.array(0.0), jnp.array(1.0))
+        >>> print(f"{information:.4f}")  # log 2
         0.6931
 
     References:
@@ -126,8 +127,9 @@ def truncation_information(
     # Below -30 a path's minimum was missed: no draw is that far from the mean.
     gamma = jnp.maximum(gamma, -30.0)
     ratio = _slope(gamma)
-    # A root whose slope is finite where there is no noise.
-    c = jnp.sqrt(jnp.maximum(1 - rho2, jnp.finfo(gamma.dtype).eps))
+    # A root whose slope is zero, rather than infinite, where there is no noise.
+    noisy = rho2 < 1
+    c = jnp.where(noisy, jnp.sqrt(jnp.where(noisy, 1 - rho2, 1)), 0)
     rho = jnp.sqrt(jnp.maximum(rho2, jnp.finfo(gamma.dtype).tiny))
     nodes = _NODES.astype(gamma.dtype)
     u = (c * gamma)[..., None] + rho[..., None] * nodes
