@@ -248,6 +248,7 @@ class BayesOpt(Strategy):
             reference=self._reference(trials, jax.vmap(lambda d: d.y)(data)[:m].T),
             trials=trials,
             key=key,
+            space=self.space,
         )
         return belief, memory
 

@@ -35,6 +35,10 @@ def several(posterior, count):
     return Several(jax.tree.map(lambda *leaves: jnp.stack(leaves), *turned))
 
 
+def minima(posterior):
+    return acquisitions.sample_minima(posterior.sample(KEY, 8, 64), SPACE, KEY)
+
+
 MAKE = {
     "LogEI": lambda posterior: acquisitions.LogEI(posterior, jnp.asarray(BEST)),
     "EI": lambda posterior: acquisitions.EI(posterior, jnp.asarray(BEST)),
@@ -63,6 +67,11 @@ MAKE = {
     "ParEGO": lambda posterior: acquisitions.ParEGO(
         several(posterior, 2), jnp.array([0.3, 0.7]), KEY
     ),
+    "Thompson": lambda posterior: acquisitions.Thompson(
+        posterior, posterior.sample(KEY, 1, 64)
+    ),
+    "MES": lambda posterior: acquisitions.MES(posterior, minima(posterior)[1]),
+    "JES": lambda posterior: acquisitions.JES(posterior, *minima(posterior)),
     "PiBO": lambda posterior: acquisitions.PiBO(
         acquisitions.LogEI(posterior, BEST), left, 0.5
     ),
