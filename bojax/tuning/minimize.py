@@ -28,8 +28,9 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration; None if no trial succeeded.
-        fun: its value, in the objective's own sense; NaN if no trial succeeded.
+        x: the best configuration, see `Study.best`; None if no trial succeeded.
+        fun: the value measured there, in the objective's own sense; NaN if no trial
+            succeeded. Where the objective is noisy, other trials may have better ones.
         trials: all trials, in order; one that was interrupted is still "running".
         success: whether the run ended as planned and some trial succeeded.
         message: why the run ended.
@@ -79,6 +80,7 @@ def minimize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    noisy: bool | None = None,
 ) -> Result:
     """The configuration with the lowest value of a Python function.
 
@@ -101,9 +103,13 @@ def minimize(
         x0: a configuration, or several, to try first.
         timeout: seconds after which no new trial starts. A running one is finished.
         callbacks: called as `callback(study, trial)` after each trial, failed ones
-            included. `StopIteration` ends the run.
+            included. `StopIteration` ends the run, for the reason that is its text; see
+            `bojax.Converged` for one that does where nothing more is to be gained.
         progress: whether to show a bar with the best value, on stderr.
         folder: where the trials' folders go; a temporary folder by default.
+        noisy: whether two evaluations of one configuration may differ: then the result
+            is the best configuration as far as the model believes, not the luckiest.
+            None: by evidence, see `Study.best`.
 
     Returns:
         The best configuration, its value, and all trials.
@@ -123,7 +129,7 @@ def minimize(
         >>> result.fun < 0.01
         True
     """
-    study = Study(space, strategy, key, "minimize", stopping, folder)
+    study = Study(space, strategy, key, "minimize", stopping, folder, noisy)
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -139,6 +145,7 @@ def maximize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    noisy: bool | None = None,
 ) -> Result:
     """The configuration with the highest value: `minimize` for accuracies.
 
@@ -151,7 +158,7 @@ def maximize(
         >>> maximize(lambda c: c["a"], space, 3, strategy=strategy, progress=False).fun
         3.0
     """
-    study = Study(space, strategy, key, "maximize", stopping, folder)
+    study = Study(space, strategy, key, "maximize", stopping, folder, noisy)
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -181,10 +188,10 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 try:
                     for callback in callbacks:
                         callback(study, trial)
-                except StopIteration:
-                    message = "a callback ended the run"
+                except StopIteration as stop:
+                    message = str(stop) or "a callback ended the run"
                     break
-                if study.best is None and len(study.trials) >= _HOPELESS:
+                if study._best is None and len(study.trials) >= _HOPELESS:
                     planned, message = False, _despair(study)
                     break
     except KeyboardInterrupt:
@@ -254,7 +261,7 @@ def _bar(num_trials: int, progress: bool) -> Iterator[Callable[[Study], None]]:
 
     def show(study: Study) -> None:
         failed = sum(trial.state == "failed" for trial in study.trials)
-        parts = [] if study.best is None else [f"best {study.best.value:.5g}"]
+        parts = [] if study._best is None else [f"best {study._best.value:.5g}"]
         parts += [f"{failed} failed"] if failed else []
         bar.set_postfix_str(", ".join(parts), refresh=False)
         bar.update()

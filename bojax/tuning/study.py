@@ -18,7 +18,7 @@ from bojax._numerics import bucket
 from bojax._precision import Held, hold, in_double
 from bojax.data import Decision, Outcome, Points
 from bojax.space import Space
-from bojax.strategies import State, Strategy
+from bojax.strategies import Recommendation, State, Strategy
 from bojax.tuning.trial import Folders, Trial, measured
 
 
@@ -61,6 +61,7 @@ class Study:
         stopping: a rule with the method `decide(curve, best, finished) -> Decision`,
             see `StoppingRule`; it is consulted at each report.
         folder: where the trials' folders go; a temporary folder by default.
+        noisy: whether the objective is noisy, see `best`. None: by evidence.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -86,8 +87,11 @@ class Study:
         direction: str = "minimize",
         stopping: StoppingRule | None = None,
         folder: str | os.PathLike | None = None,
+        noisy: bool | None = None,
     ):
         _check_type("space", space, Space)
+        if noisy is not None:
+            _check_type("noisy", noisy, bool)
         if direction not in ("minimize", "maximize"):
             raise ValueError(
                 f'direction: expected "minimize" or "maximize", got {direction!r}'
@@ -112,6 +116,8 @@ class Study:
         self.strategy = strategy
         self.direction = direction
         self.stopping = stopping
+        self.noisy = noisy
+        self._recommended: tuple[int, Trial] | None = None
         self._sign = 1.0 if direction == "minimize" else -1.0
         self._key = _as_key(key)
         self._folders = Folders(None if folder is None else os.fspath(folder))
@@ -134,8 +140,35 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best value, stopped ones included; None before any."""
-        return self._best
+        """The trial to go home with, stopped ones included; None before any.
+
+        That is the one of the best value. Of a noisy objective it is the one of the
+        best value expected, not that of the luckiest, see `Strategy.recommend`; its
+        `value` is still the one measured. Without `noisy`, an objective is noisy if a
+        variance was told, a configuration had two values, or the model found noise.
+        """
+        with self._lock:
+            if self._best is None or not self._is_noisy():
+                return self._best
+            finished = sum(trial.finished for trial in self._trials)
+            if self._recommended is None or self._recommended[0] != finished:
+                found = in_double(_recommend, self._searcher, self._state).numpy()
+                self._recommended = finished, self._trials[int(found.row)]
+            return self._recommended[1]
+
+    def _is_noisy(self) -> bool:
+        if self.noisy is not None:
+            return self.noisy
+        values: dict[bytes, float] = {}
+        for trial in self._trials:
+            if trial.state == "done" and trial.value is not None:
+                point = self.space.encode(trial.config).tobytes()
+                if (
+                    trial.variance
+                    or values.setdefault(point, trial.value) != trial.value
+                ):
+                    return True
+        return bool(in_double(_fitted_noise, self._searcher, self._state).numpy())
 
     @overload
     def ask(self) -> Trial: ...
@@ -382,6 +415,14 @@ def _observe(
 
 def _grow(strategy: Strategy, state: State, capacity: int) -> State:
     return strategy.grow(state, capacity)
+
+
+def _recommend(strategy: Strategy, state: State) -> Recommendation:
+    return strategy.recommend(state, noisy=True)
+
+
+def _fitted_noise(strategy: Strategy, state: State) -> Array:
+    return strategy.fitted_noise(state.memory)
 
 
 def _rows(held: Held) -> list[Points]:
