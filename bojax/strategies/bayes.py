@@ -32,10 +32,13 @@ class Memory(eqx.Module):
         parameters: of the last fits, from which the next start, one output after the
             other along the leading axis: objectives, then constraints.
         restart_at: the number of observations at which the next fit starts afresh.
+        trusted: whether the covariances of the last posteriors could be factorized. If
+            not, what was asked came from nowhere: the posterior is not a number.
     """
 
     parameters: PyTree
     restart_at: Int[Array, ""]
+    trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
 
 
 class BayesOpt(Strategy):
@@ -218,7 +221,9 @@ class BayesOpt(Strategy):
             lambda output: learn(*output), (memory.parameters, data)
         )
         again = jnp.ceil(count * _RESTART_GROWTH).astype(jnp.int32)
-        memory = Memory(parameters, jnp.where(afresh, again, memory.restart_at))
+        trusted = jnp.all(jax.vmap(_trusted)(posteriors))
+        restart_at = jnp.where(afresh, again, memory.restart_at)
+        memory = Memory(parameters, restart_at, trusted)
         m, outputs = trials.y.shape[1], Several(posteriors)
         constraints = Several(outputs[m:]) if len(outputs) > m else None
         return Belief(Several(outputs[:m]), constraints, trials, key), memory
@@ -245,3 +250,8 @@ class BayesOpt(Strategy):
         y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
         y = jnp.where(trials.done, y, 0)
         return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
+
+
+def _trusted(posterior: Posterior) -> Bool[Array, ""]:
+    # Not every posterior can say so; one that cannot is taken at its word.
+    return jnp.asarray(getattr(posterior, "trusted", True))

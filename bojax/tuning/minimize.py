@@ -80,7 +80,7 @@ def minimize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
-    noisy: bool | None = None,
+    noisy: Any = None,
 ) -> Result:
     """The configuration with the lowest value of a Python function.
 
@@ -145,7 +145,7 @@ def maximize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
-    noisy: bool | None = None,
+    noisy: Any = None,
 ) -> Result:
     """The configuration with the highest value: `minimize` for accuracies.
 

@@ -5,6 +5,7 @@ import math
 import os
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, overload, runtime_checkable
 
@@ -87,7 +88,7 @@ class Study:
         direction: str = "minimize",
         stopping: StoppingRule | None = None,
         folder: str | os.PathLike | None = None,
-        noisy: bool | None = None,
+        noisy: Any = None,
     ):
         _check_type("space", space, Space)
         if noisy is not None:
@@ -288,6 +289,13 @@ class Study:
         if count > len(queued):
             new, state = in_double(_ask, self._searcher, state, count - len(queued))
             new = _rows(new)
+            if not np.all(getattr(state.numpy().memory, "trusted", True)):
+                warnings.warn(
+                    "the surrogate's covariance could not be factorized: what is asked "
+                    "now is not the model's choice. Values or points that are nearly "
+                    "equal are a usual reason",
+                    stacklevel=3,
+                )
             points += new
             configs += [self.space.decode(point.x[0]) for point in new]
         start = len(self._trials)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import bojax
-from bojax.strategies import BayesOpt, Random
+from bojax.strategies import Random
 from bojax.tuning import Converged
 
 SPACE = bojax.Space({"a": bojax.Float(0, 1)})
