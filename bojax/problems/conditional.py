@@ -68,10 +68,10 @@ def _value(x: Float[Array, " d"]) -> Float[Array, ""]:
     for a, b in _PAIRS:
         both = active[column[a]] & active[column[b]]
         bowl = bowl + jnp.where(both, _COUPLING * (away[a] + away[b]) ** 2, 0)
-    floor = sum(
-        jnp.where(active[column[name]], jnp.where(second(name), *pair[::-1]), 0.0)
-        for name, pair in _FLOORS.items()
-    )
+    floor = jnp.zeros((), x.dtype)
+    for name, pair in _FLOORS.items():
+        exists = active[column[name]]
+        floor = floor + jnp.where(exists, jnp.where(second(name), *pair[::-1]), 0)
     return floor + bowl / (1 + bowl)
 
 

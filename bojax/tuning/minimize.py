@@ -28,12 +28,15 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration, see `Study.best`; None if no trial succeeded.
-        fun: the value measured there, in the objective's own sense; NaN if no trial
-            succeeded. Where the objective is noisy, other trials may have better ones.
+        x: the best configuration that met all constraints, see `Study.best`; None if
+            there is none, or if there are several objectives: see `pareto`.
+        fun: the value measured there, in the objective's own sense; NaN where there is
+            no `x`. Of a noisy objective other trials may have better values.
         trials: all trials, in order; one that was interrupted is still "running".
         success: whether the run ended as planned and some trial succeeded.
         message: why the run ended.
+        pareto: the trials that no other beats in every objective; of one objective, the
+            best one.
     """
 
     x: dict[str, Any] | None
@@ -41,6 +44,7 @@ class Result:
     trials: tuple[Trial, ...]
     success: bool
     message: str
+    pareto: tuple[Trial, ...] = ()
 
     @property
     def x_iters(self) -> list[dict[str, Any]]:
@@ -48,7 +52,7 @@ class Result:
         return [trial.config for trial in self.trials if trial.finished]
 
     @property
-    def func_vals(self) -> Float[np.ndarray, " n"]:
+    def func_vals(self) -> Float[np.ndarray, "n ..."]:
         """The values of the finished trials, NaN where one failed."""
         return np.array([trial.value for trial in self.trials if trial.finished], float)
 
@@ -59,11 +63,13 @@ class Result:
             for state in ("done", "stopped", "failed", "running")
             if state in states
         ]
+        found = f"    fun: {self.fun:.6g}\n      x: {self.x}\n"
+        if len(self.pareto) > 1:
+            found = f" pareto: {len(self.pareto)} trials\n"
         return (
             f"message: {self.message}\n"
             f"success: {self.success}\n"
-            f"    fun: {self.fun:.6g}\n"
-            f"      x: {self.x}\n"
+            f"{found}"
             f" trials: {len(states)} ({', '.join(counts)})"
         )
 
@@ -80,6 +86,8 @@ def minimize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    num_objectives: int = 1,
+    num_constraints: int = 0,
     noisy: Any = None,
 ) -> Result:
     """The configuration with the lowest value of a Python function.
@@ -107,6 +115,9 @@ def minimize(
             `bojax.Converged` for one that does where nothing more is to be gained.
         progress: whether to show a bar with the best value, on stderr.
         folder: where the trials' folders go; a temporary folder by default.
+        num_objectives: how many values the objective returns, as a list or an
+            `Outcome`. Of several, `pareto` of the result has the best trials.
+        num_constraints: how many constraints it measures, returned in an `Outcome`.
         noisy: whether two evaluations of one configuration may differ: then the result
             is the best configuration as far as the model believes, not the luckiest.
             None: by evidence, see `Study.best`.
@@ -116,7 +127,7 @@ def minimize(
 
     Raises:
         TypeError: if an argument is of the wrong type; if the objective returns
-            anything but one number.
+            anything but as many numbers as it should.
         ValueError: if an argument is out of range, before any trial runs.
 
     Example:
@@ -129,7 +140,16 @@ def minimize(
         >>> result.fun < 0.01
         True
     """
-    study = Study(space, strategy, key, "minimize", stopping, folder, noisy)
+    study = Study(
+        space,
+        strategy,
+        key,
+        _directions("minimize", num_objectives),
+        stopping,
+        folder,
+        num_constraints,
+        noisy,
+    )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -145,6 +165,8 @@ def maximize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    num_objectives: int = 1,
+    num_constraints: int = 0,
     noisy: Any = None,
 ) -> Result:
     """The configuration with the highest value: `minimize` for accuracies.
@@ -158,7 +180,16 @@ def maximize(
         >>> maximize(lambda c: c["a"], space, 3, strategy=strategy, progress=False).fun
         3.0
     """
-    study = Study(space, strategy, key, "maximize", stopping, folder, noisy)
+    study = Study(
+        space,
+        strategy,
+        key,
+        _directions("maximize", num_objectives),
+        stopping,
+        folder,
+        num_constraints,
+        noisy,
+    )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -191,7 +222,7 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 except StopIteration as stop:
                     message = str(stop) or "a callback ended the run"
                     break
-                if study._best is None and len(study.trials) >= _HOPELESS:
+                if len(study.trials) >= _HOPELESS and _all_failed(study):
                     planned, message = False, _despair(study)
                     break
     except KeyboardInterrupt:
@@ -205,6 +236,15 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
         )
         raise
     return _result(study, planned, message)
+
+
+def _directions(direction: str, num_objectives: Any) -> str | list[str]:
+    is_integer = isinstance(num_objectives, int | np.integer)
+    if not is_integer or isinstance(num_objectives, bool) or num_objectives < 1:
+        raise ValueError(
+            f"num_objectives: expected a number >= 1, got {num_objectives!r}"
+        )
+    return direction if num_objectives == 1 else [direction] * int(num_objectives)
 
 
 def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> None:
@@ -227,16 +267,30 @@ def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> No
 
 
 def _result(study: Study, planned: bool, message: str) -> Result:
-    best = study.best
-    if planned and best is None:
-        message += ", and all failed"
+    best, front = study.best, study.front
+    if planned and not front:
+        violated = [trial for trial in study.trials if trial.constraints]
+        violated = [trial for trial in violated if trial.state != "failed"]
+        if violated:
+            least = min(violated, key=lambda trial: max(trial.constraints))
+            message += (
+                ", and none met all constraints; the one nearest to it was trial "
+                f"{least.number}"
+            )
+        else:
+            message += ", and all failed"
     return Result(
         x=None if best is None else dict(best.config),
-        fun=math.nan if best is None or best.value is None else best.value,
+        fun=math.nan if best is None else best.value,
         trials=tuple(study.trials),
-        success=planned and best is not None,
+        success=planned and bool(front),
         message=message,
+        pareto=tuple(front),
     )
+
+
+def _all_failed(study: Study) -> bool:
+    return all(trial.state == "failed" for trial in study.trials)
 
 
 def _despair(study: Study) -> str:
@@ -262,6 +316,8 @@ def _bar(num_trials: int, progress: bool) -> Iterator[Callable[[Study], None]]:
     def show(study: Study) -> None:
         failed = sum(trial.state == "failed" for trial in study.trials)
         parts = [] if study._best is None else [f"best {study._best.value:.5g}"]
+        if study.num_objectives > 1:
+            parts = [f"front {len(study.front)}"]
         parts += [f"{failed} failed"] if failed else []
         bar.set_postfix_str(", ".join(parts), refresh=False)
         bar.update()
