@@ -14,6 +14,9 @@ from bojax.acquisitions.analytic import (
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.cost import KnownCost as KnownCost
+from bojax.acquisitions.cost import LearnedCost as LearnedCost
+from bojax.acquisitions.cost import PerCost as PerCost
 from bojax.acquisitions.entropy import JES as JES
 from bojax.acquisitions.entropy import MES as MES
 from bojax.acquisitions.entropy import sample_minima as sample_minima
@@ -21,6 +24,8 @@ from bojax.acquisitions.feasible import Feasible as Feasible
 from bojax.acquisitions.feasible import (
     log_probability_feasible as log_probability_feasible,
 )
+from bojax.acquisitions.knowledge import KG as KG
+from bojax.acquisitions.knowledge import AtFullFidelity as AtFullFidelity
 from bojax.acquisitions.mace import MACE as MACE
 from bojax.acquisitions.montecarlo import QUCB as QUCB
 from bojax.acquisitions.montecarlo import QLogEI as QLogEI

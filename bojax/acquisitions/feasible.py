@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.surrogates import Several
 
 
@@ -48,6 +48,15 @@ class Feasible(Acquisition):
     def logarithmic(self) -> bool:
         """Whether values are logarithms."""
         return self.acquisition.logarithmic
+
+    @property
+    def chooses_fidelity(self) -> bool:
+        """Whether what is wrapped does."""
+        return self.acquisition.chooses_fidelity
+
+    def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
+        """The rows of what is wrapped."""
+        return complete(self.acquisition, x)
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Value of evaluating the rows of `x`."""

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax import _lbfgs
 from bojax._sobol import sobol
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.data import ENUMERABLE, Trials
 from bojax.space import Space
 
@@ -56,7 +56,8 @@ def optimize(
         max_evaluations: of each local search and round.
 
     Returns:
-        The points, representable and feasible, and their value.
+        The points, representable and feasible, and their value. Of an acquisition with
+        rows of its own these follow, see `Acquisition.complete`.
 
     Raises:
         ValueError: if a count is not positive.
@@ -71,7 +72,7 @@ def optimize(
         raw = _raw_points(space, key, q, near, num_raw)
     else:
         raw = jnp.asarray(everything)[:, None, :]
-    raw = raw.astype(_dtype(acquisition))
+    raw = jax.vmap(lambda x: complete(acquisition, x))(raw.astype(_dtype(acquisition)))
     values = _screen(acquisition, space, raw)
     if everything is None:
         start = _best_of_each(values, num_starts)
@@ -80,7 +81,7 @@ def optimize(
         values = jnp.concatenate([reached, values])
     rank = -values
     if tried is not None:
-        taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw)
+        taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw[:, :q])
         rank = jnp.where(taken & ~jnp.all(taken | jnp.isinf(rank)), jnp.inf, rank)
     best = jnp.argmin(rank)
     return raw[best], values[best]

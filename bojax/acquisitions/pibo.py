@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.space import Space
 
 _LEAST = math.log(1e-12)
@@ -48,6 +48,15 @@ class PiBO(Acquisition):
     acquisition: Acquisition
     log_prior: Callable = eqx.field(static=True)
     strength: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1.0)
+
+    @property
+    def chooses_fidelity(self) -> bool:
+        """Whether what is wrapped does."""
+        return self.acquisition.chooses_fidelity
+
+    def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
+        """The rows of what is wrapped."""
+        return complete(self.acquisition, x)
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The acquisition of the rows of `x`, and what is believed of each of them."""

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -72,6 +72,9 @@ class Strategy(eqx.Module):
     """
 
     space: eqx.AbstractVar[Space]
+
+    chooses_fidelity: ClassVar[bool] = False
+    """Whether proposals have fidelities; else all are evaluated at the highest."""
 
     @abc.abstractmethod
     def start(self, trials: Trials) -> Any:
@@ -142,6 +145,8 @@ class Strategy(eqx.Module):
             raise ValueError(f"q: expected at least 1, got {q}")
         numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
         x, memory = self.propose(state.memory, state.trials, state.key, numbers)
+        if not self.chooses_fidelity:
+            x = self.space.at_full_fidelity(x)
         return self.reserve(State(state.trials, state.key, state.num_asked, memory), x)
 
     @_jit
@@ -233,6 +238,7 @@ class Strategy(eqx.Module):
                 f"got {trials.y.shape[1]}"
             )
         told = trials.done & jnp.isfinite(trials.y[:, 0])
+        told = told & _is_full(self.space, trials)
         if noisy is None:
             flag = self.is_noisy(state)
             y, constraints = jax.lax.cond(
@@ -292,6 +298,12 @@ class Strategy(eqx.Module):
 def _same(trials: Trials) -> Bool[Array, "n n"]:
     """Which pairs of rows hold the same point."""
     return jax.vmap(lambda x: jnp.all(trials.x == x, axis=1))(trials.x)
+
+
+def _is_full(space: Space, trials: Trials) -> Bool[Array, " n"]:
+    """Rows at full fidelity."""
+    near = jnp.abs(trials.x - space.at_full_fidelity(trials.x)) <= 1e-6
+    return jnp.all(near, axis=1)
 
 
 def _columns(

@@ -1,7 +1,10 @@
 """Bayesian optimization."""
 
+import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,10 +15,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from bojax import pareto
 from bojax._typing import PyTree
 from bojax.acquisitions import (
+    KG,
     Acquisition,
+    AtFullFidelity,
     Belief,
     Feasible,
+    KnownCost,
+    LearnedCost,
     LogEI,
+    PerCost,
     PiBO,
     Prior,
     QLogNEHVI,
@@ -54,6 +62,16 @@ class Memory(eqx.Module):
     trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Product:
+    """The product of some values."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, values: dict[str, Float[Array, ""]]) -> Float[Array, ""]:
+        return functools.reduce(operator.mul, (values[name] for name in self.names))
+
+
 class BayesOpt(Strategy):
     """Fit a surrogate to what is known, and ask where the acquisition is greatest.
 
@@ -79,6 +97,10 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, as
             constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
             it by a number for a stronger or weaker belief.
+        cost: of an evaluation, by which what is gained is divided, see `PerCost`: a
+            module-level function of the values of a point in natural units, or True to
+            learn it from `Outcome.cost`. Of a space with fidelities, False stands for
+            the product of their values.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
@@ -99,6 +121,8 @@ class BayesOpt(Strategy):
         black-box functions; Garnett (2023), Bayesian optimization, algorithm 1.1.
     """
 
+    chooses_fidelity: ClassVar[bool] = True
+
     space: Space
     surrogate: Surrogate
     initial: Strategy
@@ -107,6 +131,7 @@ class BayesOpt(Strategy):
     outcome: Callable | None = eqx.field(static=True)
     reference: tuple[float, ...] | None = eqx.field(static=True)
     prior: Prior | None = eqx.field(static=True)
+    cost: Callable | bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -117,6 +142,7 @@ class BayesOpt(Strategy):
         outcome: Callable | None = None,
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
+        cost: Callable | bool = False,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -132,10 +158,16 @@ class BayesOpt(Strategy):
         if self.reference is not None and not np.all(np.isfinite(self.reference)):
             raise ValueError(f"reference: expected finite numbers, got {reference}")
         self.prior = None if prior is None else Prior(space, prior)
+        if not (isinstance(cost, bool) or callable(cost)):
+            raise TypeError(f"cost: expected a function or True, got {cost!r}")
+        if cost is False and space.is_fidelity.any():
+            cost = _Product(tuple(np.array(space.names)[space.is_fidelity]))
+        self.cost = cost
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
         num_outputs = trials.y.shape[1] + trials.constraints.shape[1]
+        num_outputs += self.cost is True
 
         def repeat(leaf):
             leaf = jnp.asarray(leaf, trials.y.dtype)
@@ -189,14 +221,18 @@ class BayesOpt(Strategy):
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
+            acquisition = self._make(belief)
+            if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
+                acquisition = AtFullFidelity(acquisition, self.space)
             x, _ = optimize(
-                self._make(belief),
+                acquisition,
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],
                 tried=belief.trials,
             )
-            return x[0]
+            full = isinstance(acquisition, AtFullFidelity)
+            return self.space.at_full_fidelity(x[0]) if full else x[0]
 
         if numbers.shape[0] == 1:
             return choose(belief, numbers[0])[None]
@@ -212,11 +248,21 @@ class BayesOpt(Strategy):
     def _make(self, belief: Belief) -> Acquisition:
         """The acquisition, weighted by constraints and by what the user believes."""
         default = LogEI if len(belief.objectives) == 1 else QLogNEHVI
+        if default is LogEI and self.space.is_fidelity.any():
+            default = KG
         make = default.of if self.acquisition is None else self.acquisition
         acquisition = make(belief)
         if belief.constraints is not None:
             any_feasible = jnp.any(belief.trials.feasible)
             acquisition = Feasible(acquisition, belief.constraints, any_feasible)
+        if self.cost is not False:
+            known = self.cost is not True
+            acquisition = PerCost(
+                acquisition,
+                KnownCost(self.space, self.cost)
+                if known
+                else LearnedCost(belief.log_cost),
+            )
         if self.prior is not None:
             num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
             strength = _PRIOR_STRENGTH / num_outcomes
@@ -285,10 +331,12 @@ class BayesOpt(Strategy):
         trusted = jnp.all(jax.vmap(_trusted)(posteriors))
         restart_at = jnp.where(afresh, again, memory.restart_at)
         memory = Memory(parameters, restart_at, trusted)
-        m, outputs = trials.y.shape[1], Several(posteriors)
+        m, c = trials.y.shape[1], trials.constraints.shape[1]
+        outputs = Several(posteriors)
         belief = Belief(
             objectives=Several(outputs[:m]),
-            constraints=Several(outputs[m:]) if len(outputs) > m else None,
+            constraints=Several(outputs[m : m + c]) if c else None,
+            log_cost=outputs[-1] if self.cost is True else None,
             reference=self._reference(trials, jax.vmap(lambda d: d.y)(data)[:m].T),
             trials=trials,
             key=key,
@@ -330,6 +378,13 @@ class BayesOpt(Strategy):
             jax.vmap(objective, in_axes=1)(trials.y, trials.variance),
             jax.vmap(constraint, in_axes=1)(trials.constraints),
         ]
+        if self.cost is True:
+            log_cost = jnp.log(trials.cost)
+            known = trials.done & jnp.isfinite(log_cost)
+            total = jnp.sum(jnp.where(known, log_cost, 0))
+            mean = total / jnp.maximum(jnp.sum(known), 1)
+            log_cost = jnp.where(known, log_cost, mean)[None]
+            parts.append((log_cost, jnp.zeros_like(log_cost)))
         y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
         y = jnp.where(trials.done, y, 0)
         return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
