@@ -270,7 +270,7 @@ class QUCB(Acquisition):
         """Upper confidence bound of the rows of `x` together."""
         _check(self.base, x)
         given, covariance = self.draws(x)
-        factor = _factor(covariance, self.posterior.scale)
+        factor = batch_factor(covariance, self.posterior.scale)
         mean = jax.vmap(self.posterior.marginal)(x)[0]
         drawn = given + self.base @ factor.T
         bounds = -mean + self._width * jnp.abs(drawn - mean)
@@ -301,7 +301,7 @@ def _check(base: Float[Array, "s q"], x: Float[Array, "p d"]) -> None:
         )
 
 
-def _factor(
+def batch_factor(
     covariance: Float[Array, "q q"], scale: Float[Array, ""]
 ) -> Float[Array, "q q"]:
     """Cholesky factor of a batch, whose points may coincide."""
@@ -322,7 +322,7 @@ def _log_improvement(
         mean, variance, to_beat = mean[:, None], variance[None], best_y[:, None]
     else:
         mean, covariance = draws(x)
-        factor = _factor(covariance, draws.posterior.scale)
+        factor = batch_factor(covariance, draws.posterior.scale)
         sigma = jnp.diagonal(factor)
         # Of each point given those before it.
         mean, variance = mean + base @ jnp.tril(factor, -1).T, sigma**2
