@@ -16,10 +16,8 @@ def botorch_model(posterior):
     mask = np.asarray(posterior.data.mask)
     parameters = posterior.parameters
     y = (posterior.data.y - posterior.location) / posterior.scale
-    x, y = (
-        torch.tensor(np.array(array, np.float64)[mask])
-        for array in (posterior.data.x, y)
-    )
+    observed = posterior.data.x, y
+    x, y = (torch.tensor(np.array(each, np.float64)[mask]) for each in observed)
     d = x.shape[1]
     kernel = gpytorch.kernels.ScaleKernel(
         gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=d)

@@ -1,4 +1,4 @@
-"""A batch of 8 by noisy expected improvement: `python -m benchmarks.acquisitions.speed`.
+"""A batch of 8 by noisy EI: `python -m benchmarks.acquisitions.speed`.
 
 Hartmann-6 with noise of deviation 0.1 at 200 points, half of them Sobol points and half
 around the best: the model is fitted once by bojax, BoTorch's is set to the same
@@ -11,6 +11,7 @@ samples.
 """
 
 import argparse
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -112,8 +113,8 @@ def measure(repeats: int) -> tuple[dict, float]:
             ours(strategy, belief, 0)
             compiled = time.process_time() - start
             theirs(model, 2, 16, 0)
-        calls = {"bojax": lambda: ours(strategy, belief, seed)} | {
-            name: lambda settings=settings: theirs(model, *settings, seed)
+        calls = {"bojax": functools.partial(ours, strategy, belief, seed)} | {
+            name: functools.partial(theirs, model, *settings, seed)
             for name, settings in BOTORCH.items()
         }
         batches, names = [], list(np.roll(list(calls), seed))

@@ -104,7 +104,7 @@ def test_of_a_belief_kappa_grows_with_the_run():
         trials = Trials.empty(16, 1)
         trials = eqx.tree_at(lambda t: t.size, trials, size)
         objectives = Several(jax.tree.map(lambda leaf: leaf[None], posterior))
-        return MACE.of(Belief(objectives, None, trials, jax.random.key(0))).kappa
+        return MACE.of(Belief(objectives, None, None, trials, jax.random.key(0))).kappa
 
     squared = 2.5 * np.log(5) + np.log(np.pi**2 / 0.01)
     np.testing.assert_allclose(

@@ -271,7 +271,7 @@ def test_of_a_belief_the_best_is_what_was_measured():
     given, x_pending = with_pending(1)
     trials = Trials.empty(10, 2)
     objectives = Several(jax.tree.map(lambda leaf: leaf[None], given))
-    belief = Belief(objectives, None, trials, jax.random.key(0))
+    belief = Belief(objectives, None, None, trials, jax.random.key(0))
 
     @eqx.filter_jit
     def best(belief):
