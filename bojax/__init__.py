@@ -17,6 +17,7 @@ from bojax.space import Int as Int
 from bojax.space import Ordinal as Ordinal
 from bojax.space import Space as Space
 from bojax.tuning import FAILED as FAILED
+from bojax.tuning import Converged as Converged
 from bojax.tuning import Result as Result
 from bojax.tuning import Study as Study
 from bojax.tuning import Trial as Trial

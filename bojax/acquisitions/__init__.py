@@ -14,6 +14,9 @@ from bojax.acquisitions.analytic import (
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.entropy import JES as JES
+from bojax.acquisitions.entropy import MES as MES
+from bojax.acquisitions.entropy import sample_minima as sample_minima
 from bojax.acquisitions.feasible import Feasible as Feasible
 from bojax.acquisitions.feasible import (
     log_probability_feasible as log_probability_feasible,
@@ -28,4 +31,5 @@ from bojax.acquisitions.pareto import QLogEHVI as QLogEHVI
 from bojax.acquisitions.pareto import QLogNEHVI as QLogNEHVI
 from bojax.acquisitions.pibo import PiBO as PiBO
 from bojax.acquisitions.pibo import Prior as Prior
+from bojax.acquisitions.thompson import Thompson as Thompson
 from bojax.acquisitions.ucb_pe import UCBPE as UCBPE

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
+from bojax.space import Space
 from bojax.surrogates import GPPosterior, Several
 
 
@@ -26,6 +27,7 @@ class Belief(eqx.Module):
         reference: of several objectives, the corner beyond which nothing is gained.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
+        space: what is searched; None where nobody said.
     """
 
     objectives: Several
@@ -33,6 +35,7 @@ class Belief(eqx.Module):
     reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray
+    space: Space | None = eqx.field(static=True, default=None)
 
     @property
     def posterior(self) -> GPPosterior:

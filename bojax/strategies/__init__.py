@@ -1,5 +1,6 @@
 """Ways to search a space: each a `Strategy` with `init`, `ask` and `tell`."""
 
+from bojax.strategies.base import Recommendation as Recommendation
 from bojax.strategies.base import State as State
 from bojax.strategies.base import Strategy as Strategy
 from bojax.strategies.bayes import BayesOpt as BayesOpt

@@ -7,4 +7,5 @@ from bojax.surrogates.base import Posterior as Posterior
 from bojax.surrogates.base import Surrogate as Surrogate
 from bojax.surrogates.gp import GP as GP
 from bojax.surrogates.gp import GPPosterior as GPPosterior
+from bojax.surrogates.paths import Paths as Paths
 from bojax.surrogates.several import Several as Several

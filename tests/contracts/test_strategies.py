@@ -62,8 +62,8 @@ MAKE = {
     "Reinforce, recurrent": lambda space: Reinforce(space, Recurrent(space, width=4)),
 }
 CHEAP = tuple(name for name in MAKE if name != "BayesOpt")
-SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2")
-ONE_OBJECTIVE = ("BayesOpt", "TPE", "RegularizedEvolution", "Reinforce")
+SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2", "BayesOpt")
+ONE_OBJECTIVE = ("TPE", "RegularizedEvolution", "Reinforce")
 # Evolution and reinforcement learning may come back to a point.
 NEVER_REPEAT = ("Random", "Sobol", "Grid", "BayesOpt", "TPE", "TPE, columns apart")
 
@@ -442,6 +442,28 @@ def test_several_objectives(name, made):
     np.testing.assert_array_equal(state.trials.variance[:3], 2 * y)
 
 
+def test_bayesian_optimization_of_several_objectives_under_a_constraint(made):
+    """Every configuration once, whatever is feasible; the run is the same again."""
+    strategy = made["BayesOpt", FINITE]
+
+    def play_several(steps, seed):
+        state = strategy.init(jax.random.key(seed), CAPACITY, 2, 1)
+        for _ in range(steps):
+            points, state = strategy.ask(state)
+            x = points.x
+            y = jnp.concatenate([measure(x), x[:, 0]])
+            outcome = Outcome(y[None], constraints=x[:, 1] - 0.5, cost=jnp.ones(1))
+            state = strategy.tell(state, points, outcome)
+        return state
+
+    state = play_several(9, 0)
+    assert distinct(state.trials.x[:9]) == 9
+    np.testing.assert_array_equal(state.trials.cost[:9], 1)
+    feasible = np.asarray(state.trials.x[:9, 1] <= 0.5)
+    np.testing.assert_array_equal(state.trials.feasible[:9], feasible)
+    assert_same(state, play_several(9, 0))
+
+
 @pytest.mark.parametrize("name", ONE_OBJECTIVE)
 def test_several_objectives_are_refused_by_what_has_one(name, made):
     strategy = made[name, FINITE]
@@ -455,6 +477,8 @@ def test_several_objectives_are_refused_by_what_has_one(name, made):
 @every
 def test_bad_arguments_are_errors_that_name_them(name, made):
     strategy = made[name, FINITE]
+    with pytest.raises(ValueError, match="num_constraints: expected at least 0"):
+        strategy.init(jax.random.key(0), num_constraints=-1)
     for argument in ("capacity", "num_objectives"):
         with pytest.raises(ValueError, match=f"{argument}: expected at least 1, got 0"):
             strategy.init(jax.random.key(0), **{argument: 0})
