@@ -101,7 +101,16 @@ class Prior:
             )
         with jax.ensure_compile_time_eval():
             x = self.space.sample(jax.random.key(0), _NUM_CHECKED)
-            found = jax.vmap(self._written)(x)
+            try:
+                found = jax.vmap(self._written)(x)
+            except (
+                jax.errors.ConcretizationTypeError,
+                jax.errors.TracerArrayConversionError,
+            ) as error:
+                raise TypeError(
+                    "prior: expected JAX operations only, for it is traced; it failed "
+                    f"with {type(error).__name__}: {str(error).splitlines()[0]}"
+                ) from error
             finite = jnp.isfinite(found)
             if not bool(jnp.any(finite)):
                 raise ValueError(
