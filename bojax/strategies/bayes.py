@@ -171,7 +171,11 @@ class BayesOpt(Strategy):
         return self.choose(belief, key, numbers), memory
 
     def choose(
-        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+        self,
+        belief: Belief,
+        key: PRNGKeyArray,
+        numbers: Int[Array, " q"],
+        bounds: tuple[Float[Array, " d"], Float[Array, " d"]] | None = None,
     ) -> Float[Array, "q d"]:
         """The points of greatest acquisition, each given that those before it pend.
 
@@ -179,6 +183,7 @@ class BayesOpt(Strategy):
             belief: what the surrogates say.
             key: the run's key.
             numbers: draw numbers, one a point.
+            bounds: of each column, if only a part of the space is searched.
         """
 
         def choose(belief, number):
@@ -189,6 +194,7 @@ class BayesOpt(Strategy):
                 belief.key,
                 near=belief.incumbent[None],
                 tried=belief.trials,
+                bounds=bounds,
             )
             return x[0]
 
