@@ -43,8 +43,8 @@ class Cells(eqx.Module):
         grid is chosen here for its static shape.
     """
 
-    edges: Float[Array, "m-1 p+1"]
-    bounds: Float[Array, " p+1"]
+    edges: Float[Array, "cut_objectives points"]
+    bounds: Float[Array, " points"]
     bound: Int[Array, "..."]
 
     @classmethod
@@ -107,7 +107,7 @@ class Cells(eqx.Module):
         sigma = jnp.sqrt(variance)
         widths = jax.vmap(_log_differences)(self.edges, mean[:-1], sigma[:-1])
         z = (self.bounds - mean[-1]) / sigma[-1]
-        total = (jnp.log(sigma[-1]) + log_h(z))[self.bound]
+        total = (jnp.log(sigma[-1]) + jax.vmap(log_h)(z))[self.bound]
         axes = total.ndim
         for axis in range(axes):
             shape = [1] * axes
@@ -121,7 +121,7 @@ def _log_differences(
 ) -> Float[Array, " c"]:
     """log(E[max(u - y, 0)] - E[max(l - y, 0)]) of neighboring cuts l, u."""
     z = (edges - mean) / sigma
-    log_upper = jnp.log(sigma) + log_h(z)
+    log_upper = jnp.log(sigma) + jax.vmap(log_h)(z)
     first = log_upper[:1]
     upper, lower, width = log_upper[1:], log_upper[:-1], z[1:] - z[:-1]
     # Over a narrow cell the slope is constant. Each branch sees only what it digests.
