@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
 from bojax.space import Space
-from bojax.surrogates import GPPosterior, Posterior, Several
+from bojax.surrogates import GPPosterior, Several
 
 
 class Belief(eqx.Module):
@@ -33,7 +33,7 @@ class Belief(eqx.Module):
 
     objectives: Several
     constraints: Several | None
-    log_cost: Posterior | None
+    log_cost: Any
     reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray

@@ -60,7 +60,11 @@ class Feasible(Acquisition):
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Value of evaluating the rows of `x`."""
-        each = jax.vmap(lambda x: log_probability_feasible(self.constraints, x))(x)
+        # What a one-shot acquisition would recommend is not evaluated.
+        evaluated = x[:1] if self.chooses_fidelity else x
+        each = jax.vmap(lambda x: log_probability_feasible(self.constraints, x))(
+            evaluated
+        )
         log_probability, value = jnp.sum(each), self.acquisition(x)
         if self.logarithmic:
             weighted = value + log_probability

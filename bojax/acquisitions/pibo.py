@@ -60,7 +60,9 @@ class PiBO(Acquisition):
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The acquisition of the rows of `x`, and what is believed of each of them."""
-        believed = jnp.sum(jax.vmap(self.log_prior)(x))
+        # What a one-shot acquisition would recommend is not evaluated.
+        evaluated = x[:1] if self.chooses_fidelity else x
+        believed = jnp.sum(jax.vmap(self.log_prior)(evaluated))
         return self.acquisition(x) + (self.strength * believed).astype(x.dtype)
 
 

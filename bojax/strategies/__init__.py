@@ -14,3 +14,4 @@ from bojax.strategies.random import Random as Random
 from bojax.strategies.reinforce import Reinforce as Reinforce
 from bojax.strategies.sobol import Sobol as Sobol
 from bojax.strategies.tpe import TPE as TPE
+from bojax.strategies.turbo import TuRBO as TuRBO

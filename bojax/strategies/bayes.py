@@ -209,7 +209,11 @@ class BayesOpt(Strategy):
         return self.choose(belief, key, numbers), memory
 
     def choose(
-        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+        self,
+        belief: Belief,
+        key: PRNGKeyArray,
+        numbers: Int[Array, " q"],
+        bounds: tuple[Float[Array, " d"], Float[Array, " d"]] | None = None,
     ) -> Float[Array, "q d"]:
         """The points of greatest acquisition, each given that those before it pend.
 
@@ -217,6 +221,7 @@ class BayesOpt(Strategy):
             belief: what the surrogates say.
             key: the run's key.
             numbers: draw numbers, one a point.
+            bounds: of each column, if only a part of the space is searched.
         """
 
         def choose(belief, number):
@@ -230,6 +235,7 @@ class BayesOpt(Strategy):
                 belief.key,
                 near=belief.incumbent[None],
                 tried=belief.trials,
+                bounds=bounds,
             )
             full = isinstance(acquisition, AtFullFidelity)
             return self.space.at_full_fidelity(x[0]) if full else x[0]
@@ -256,13 +262,11 @@ class BayesOpt(Strategy):
             any_feasible = jnp.any(belief.trials.feasible)
             acquisition = Feasible(acquisition, belief.constraints, any_feasible)
         if self.cost is not False:
-            known = self.cost is not True
-            acquisition = PerCost(
-                acquisition,
-                KnownCost(self.space, self.cost)
-                if known
-                else LearnedCost(belief.log_cost),
-            )
+            if callable(self.cost):
+                log_cost = KnownCost(self.space, self.cost)
+            else:
+                log_cost = LearnedCost(belief.log_cost)
+            acquisition = PerCost(acquisition, log_cost)
         if self.prior is not None:
             num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
             strength = _PRIOR_STRENGTH / num_outcomes

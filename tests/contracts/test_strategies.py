@@ -22,6 +22,7 @@ from bojax.strategies import (
     Reinforce,
     Sobol,
     Strategy,
+    TuRBO,
 )
 
 
@@ -54,6 +55,7 @@ MAKE = {
     "Sobol": Sobol,
     "Grid": Grid,
     "BayesOpt": lambda space: BayesOpt(space, num_initial=3),
+    "TuRBO": lambda space: TuRBO(space, num_initial=3, num_candidates=32),
     "TPE": lambda space: TPE(space, num_initial=3),
     "TPE, columns apart": lambda space: TPE(space, 3, multivariate=False),
     "RegularizedEvolution": lambda space: RegularizedEvolution(space, 3, 2, 0.3),
@@ -61,11 +63,12 @@ MAKE = {
     "Reinforce": Reinforce,
     "Reinforce, recurrent": lambda space: Reinforce(space, Recurrent(space, width=4)),
 }
-CHEAP = tuple(name for name in MAKE if name != "BayesOpt")
+MODELED = ("BayesOpt", "TuRBO")
+CHEAP = tuple(name for name in MAKE if name not in MODELED)
 SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2", "BayesOpt")
-ONE_OBJECTIVE = ("TPE", "RegularizedEvolution", "Reinforce")
+ONE_OBJECTIVE = ("TuRBO", "TPE", "RegularizedEvolution", "Reinforce")
 # Evolution and reinforcement learning may come back to a point.
-NEVER_REPEAT = ("Random", "Sobol", "Grid", "BayesOpt", "TPE", "TPE, columns apart")
+NEVER_REPEAT = ("Random", "Sobol", "Grid", *MODELED, "TPE", "TPE, columns apart")
 
 every = pytest.mark.parametrize("name", MAKE)
 never_repeats = pytest.mark.parametrize("name", NEVER_REPEAT)
@@ -74,7 +77,7 @@ every_space = pytest.mark.parametrize(
     [
         *((name, FINITE) for name in MAKE),
         *((name, OPEN) for name in CHEAP),
-        pytest.param("BayesOpt", OPEN, marks=pytest.mark.long),
+        *(pytest.param(name, OPEN, marks=pytest.mark.long) for name in MODELED),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -201,7 +204,8 @@ def test_the_same_key_gives_the_same_run_and_another_another(name, space, made):
     [
         *((name, space) for name in CHEAP for space in (FINITE, OPEN)),
         *(
-            pytest.param("BayesOpt", space, marks=pytest.mark.long)
+            pytest.param(name, space, marks=pytest.mark.long)
+            for name in MODELED
             for space in (FINITE, OPEN)
         ),
     ],
@@ -223,7 +227,7 @@ def test_a_run_follows_the_precision_in_which_it_is_made(name, space, made):
 
 
 @pytest.mark.parametrize(
-    "name", [*CHEAP, pytest.param("BayesOpt", marks=pytest.mark.long)]
+    "name", [*CHEAP, *(pytest.param(n, marks=pytest.mark.long) for n in MODELED)]
 )
 def test_compiled_is_as_written(name, made):
     strategy = made[name, FINITE]
@@ -416,8 +420,9 @@ def test_a_full_table_is_flagged_and_a_grown_one_goes_on(name, made):
     assert bool(observed.overflow)
 
 
-def test_bayesian_optimization_grows_too(made):
-    strategy = made["BayesOpt", FINITE]
+@pytest.mark.parametrize("name", MODELED)
+def test_bayesian_optimization_grows_too(name, made):
+    strategy = made[name, FINITE]
     state = strategy.init(jax.random.key(0), 3)
     points, state = strategy.reserve(state, jnp.asarray(FINITE.enumerate(9)[:3]))
     state = strategy.tell(state, points, measure(points.x))
