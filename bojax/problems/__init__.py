@@ -5,6 +5,7 @@ from bojax.problems.catalog import Problem as Problem
 from bojax.problems.catalog import get as get
 from bojax.problems.catalog import names as names
 from bojax.problems.conditional import branches as branches
+from bojax.problems.fidelities import augmented_hartmann as augmented_hartmann
 from bojax.problems.graphs import graph as graph
 from bojax.problems.tables import TABLES as TABLES
 from bojax.problems.tables import Table as Table

@@ -83,12 +83,20 @@ def hartmann6(z: Float[Array, "6"]) -> Float[Array, ""]:
     return _hartmann(z, _HARTMANN6_SCALES, _HARTMANN6_CENTERS)
 
 
+def augmented_hartmann(z: Float[Array, "7"]) -> Float[Array, ""]:
+    """Hartmann's wells in six dimensions, one of them shallower at less fidelity."""
+    weights = jnp.asarray(_HARTMANN_WEIGHTS, z.dtype).at[0].add(-0.1 * (1 - z[6]))
+    return _hartmann(z[:6], _HARTMANN6_SCALES, _HARTMANN6_CENTERS, weights)
+
+
 def _hartmann(
     z: Float[Array, " d"],
     scales: tuple[tuple[float, ...], ...],
     centers: tuple[tuple[float, ...], ...],
+    weights: Float[Array, "4"] | None = None,
 ) -> Float[Array, ""]:
-    weights = jnp.asarray(_HARTMANN_WEIGHTS, z.dtype)
+    if weights is None:
+        weights = jnp.asarray(_HARTMANN_WEIGHTS, z.dtype)
     distance = (z - jnp.asarray(centers, z.dtype)) ** 2
     exponent = jnp.sum(jnp.asarray(scales, z.dtype) * distance, axis=1)
     return -jnp.sum(weights * jnp.exp(-exponent))

@@ -142,7 +142,7 @@ class BayesOpt(Strategy):
         outcome: Callable | None = None,
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
-        cost: Callable | bool = False,
+        cost: Any = False,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")

@@ -19,6 +19,10 @@ BEST = -1.0
 KEY = jax.random.key(5)
 
 
+def dear(values):
+    return 1 + values["a"]
+
+
 def left(x):
     return -3 * x[0]
 
@@ -72,6 +76,13 @@ MAKE = {
     ),
     "MES": lambda posterior: acquisitions.MES(posterior, minima(posterior)[1]),
     "JES": lambda posterior: acquisitions.JES(posterior, *minima(posterior)),
+    "KG": lambda posterior: acquisitions.KG(posterior, SPACE, KEY, 3),
+    "AtFullFidelity": lambda posterior: acquisitions.AtFullFidelity(
+        acquisitions.LogEI(posterior, BEST), SPACE
+    ),
+    "PerCost": lambda posterior: acquisitions.PerCost(
+        acquisitions.LogEI(posterior, BEST), acquisitions.KnownCost(SPACE, dear)
+    ),
     "PiBO": lambda posterior: acquisitions.PiBO(
         acquisitions.LogEI(posterior, BEST), left, 0.5
     ),
@@ -98,7 +109,8 @@ def make(name, posterior):
 
 
 def num_points(name):
-    return 2 if name.endswith(", two") else 1
+    # The knowledge gradient of three outcomes has a row for each of them.
+    return 4 if name == "KG" else 2 if name.endswith(", two") else 1
 
 
 def query(name):

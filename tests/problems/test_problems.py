@@ -211,3 +211,14 @@ def test_ackley_in_any_number_of_dimensions():
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(ValueError, match=r"name: expected one of ackley10, .*got"):
         problems.get(name)
+
+
+def test_augmented_hartmann_is_hartmann_at_full_fidelity_and_higher_below():
+    problem, plain = problems.augmented_hartmann(), problems.get("hartmann6")
+    with jax.enable_x64(True):
+        x = jnp.asarray(problem.minimizers[0])
+        np.testing.assert_allclose(problem.fn(x), plain.optimum, atol=1e-9)
+        low = problem.fn(x.at[6].set(0.0))
+        # Only the first of four wells is shallower, by a tenth.
+        weight = np.array([1.0, 1.2, 3.0, 3.2])
+        assert 0 < low - problem.fn(x) < 0.1 * weight[0]

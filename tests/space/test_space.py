@@ -445,9 +445,21 @@ def test_repr_says_all():
         ([("a", Float(0, 1))], TypeError, "parameters: expected a dict by name"),
         ({1: Float(0, 1)}, TypeError, "parameters: expected names as strings, got 1"),
         ({"": Float(0, 1)}, ValueError, "parameters: expected names, got an empty"),
-        ({"a": 3}, TypeError, "'a': expected a Float, Int, Ordinal or .* got 3"),
-        ({"a": (0, 1)}, TypeError, "'a': expected a Float, Int, Ordinal or .* got 0"),
-        ({"a": Float}, TypeError, "'a': expected a Float, Int, Ordinal or Categorical"),
+        (
+            {"a": 3},
+            TypeError,
+            "'a': expected a Float, .* or .* got 3",
+        ),
+        (
+            {"a": (0, 1)},
+            TypeError,
+            "'a': expected a Float, .* or .* got 0",
+        ),
+        (
+            {"a": Float},
+            TypeError,
+            "'a': expected a Float, Fidelity, Int, Ordinal",
+        ),
         ({"a": []}, ValueError, "'a': expected a specification, got an empty list"),
     ],
 )
@@ -536,3 +548,17 @@ def test_how_deep_columns_are_and_what_exists_beside_them():
     )
     assert space.depth.tolist() == [2, 0, 1, 1, 0]
     assert space.num_siblings.tolist() == [1, 2, 2, 2, 2]
+
+
+def test_fidelities_are_numbers_whose_highest_is_the_real_thing():
+    space = Space({"a": Float(0.0, 1.0), "epochs": bs.Fidelity(1, 81, log=True)})
+    assert space.is_fidelity.tolist() == [False, True]
+    assert space.decode(space.at_full_fidelity(jnp.zeros(2)))["epochs"] == 81
+    assert Space.from_json(space.to_json()) == space
+    stepped = Space({"s": bs.Fidelity(0.25, 1.0, step=0.25)})
+    assert stepped.decode(stepped.at_full_fidelity(jnp.zeros(1))) == {"s": 1.0}
+    assert repr(bs.Fidelity(1, 9)) == "Fidelity(1.0, 9.0)"
+    with pytest.raises(ValueError, match=r"high: expected a whole number of steps"):
+        bs.Fidelity(0.0, 1.0, step=0.3)
+    with pytest.raises(ValueError, match=r"low"):
+        bs.Fidelity(2.0, 1.0)

@@ -1,0 +1,144 @@
+"""The knowledge gradient against brute force, fidelities, and cost."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bojax
+from bojax.acquisitions import KG, KnownCost, LogEI, PerCost, optimize
+from bojax.data import Dataset, Outcome
+from bojax.strategies import BayesOpt, Random
+from bojax.surrogates import GP
+
+LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+EPOCHS = bojax.Space({"a": bojax.Float(0.0, 1.0), "s": bojax.Fidelity(1.0, 10.0)})
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    with jax.enable_x64(True):
+        yield
+
+
+@eqx.filter_jit
+def condition(space, x, y):
+    gp = eqx.tree_at(lambda gp: gp.parameters.log_noise, GP(space), jnp.log(1e-2))
+    return gp.condition(Dataset.of(x, y))
+
+
+def line():
+    x = jnp.array([[0.1], [0.4], [0.6], [0.95]])
+    return condition(LINE, x, jnp.array([0.8, 0.1, -0.2, 0.9]))
+
+
+def test_it_is_what_the_least_mean_is_expected_to_fall():
+    posterior = line()
+    grid = jnp.linspace(0, 1, 201)[:, None]
+    acquisition = KG(posterior, LINE, jax.random.key(0), num_fantasies=16)
+    x = jnp.array([[0.75]])
+    noise = jnp.exp(posterior.parameters.log_noise) * posterior.scale**2
+    joint = posterior(jnp.concatenate([x, grid]))
+    deviation = jnp.sqrt(joint.covariance[0, 0] + noise)
+    z = np.random.default_rng(0).normal(size=20_000)
+    slope = np.asarray(joint.covariance[0, 1:] / deviation)
+    after = np.asarray(joint.mean[1:]) + z[:, None] * slope
+    gains = np.asarray(joint.mean[1:]).min() - after.min(axis=1)
+    error = gains.std() / np.sqrt(len(z))
+
+    def value(rows):
+        return acquisition(jnp.concatenate([x, rows]))
+
+    # The rows of the one-shot form, climbing from where they start.
+    rows = acquisition.complete(x)[1:]
+    start = float(value(rows))
+    climb = jax.jit(jax.value_and_grad(value))
+    for _ in range(200):
+        _, slope = climb(rows)
+        rows = jnp.clip(rows + 2e-3 * slope / (1e-9 + jnp.abs(slope).max()), 0, 1)
+    found = float(value(rows))
+    assert found > start - 1e-9
+    np.testing.assert_allclose(np.exp(found), gains.mean(), atol=4 * error + 2e-3)
+
+
+def test_a_point_comes_first_and_its_recommendations_follow():
+    acquisition = KG(line(), LINE, jax.random.key(0))
+    x, value = optimize(acquisition, LINE, jax.random.key(1))
+    assert x.shape == (9, 1)
+    np.testing.assert_allclose(acquisition(x), value, rtol=1e-9)
+    with pytest.raises(ValueError, match="x: expected a point and 8 recommendations"):
+        acquisition(x[:4])
+    with pytest.raises(ValueError, match="num_fantasies: expected at least 1, got 0"):
+        KG(line(), LINE, jax.random.key(0), num_fantasies=0)
+
+
+def test_more_is_learned_at_full_fidelity_and_less_paid_below():
+    x = jnp.array([[0.1, 1.0], [0.4, 0.5], [0.6, 1.0], [0.95, 0.2]])
+    posterior = condition(EPOCHS, x, jnp.array([0.8, 0.1, -0.2, 0.9]))
+    acquisition = KG(posterior, EPOCHS, jax.random.key(0))
+    log_cost = KnownCost(EPOCHS, lambda values: values["s"])
+    per_cost = PerCost(acquisition, log_cost)
+    full, low = (
+        acquisition.complete(jnp.array([[0.75, fidelity]])) for fidelity in (1.0, 0.4)
+    )
+    assert acquisition(full) > acquisition(low)
+    # Recommendations are at full fidelity, wherever their rows say they are.
+    moved = low.at[1:, 1].set(0.3)
+    np.testing.assert_allclose(acquisition(moved), acquisition(low))
+    cost = 1 + 9 * 0.4
+    np.testing.assert_allclose(per_cost(low), acquisition(low) - np.log(cost))
+    with pytest.raises(ValueError, match="acquisition: expected one whose value"):
+        PerCost(bojax.acquisitions.UCB(posterior), log_cost)
+    with pytest.raises(ValueError, match="cost: expected one number, got shape"):
+        KnownCost(EPOCHS, lambda values: jnp.ones(2))(x[0])
+
+
+def objective(x):
+    return (x[0] - 0.3) ** 2 + 0.1 * (1 - x[1])
+
+
+measure = jax.jit(jax.vmap(objective))
+
+
+def test_bayesian_optimization_mixes_fidelities_and_recommends_the_full_one():
+    strategy = BayesOpt(EPOCHS, num_initial=4)
+    state = strategy.init(jax.random.key(0), 32)
+    for _ in range(6):
+        points, state = strategy.ask(state, 2)
+        state = strategy.tell(state, points, measure(points.x))
+    fidelities = np.asarray(state.trials.x[:12, 1])
+    assert fidelities.min() < 0.5
+    state = strategy.observe(state, jnp.array([[0.35, 1.0]]), jnp.array([0.0025]))
+    found = strategy.recommend(state)
+    assert float(found.x[1]) == 1
+
+
+def test_others_evaluate_at_full_fidelity():
+    modeled = BayesOpt(EPOCHS, num_initial=2, acquisition=LogEI)
+    for strategy, start in ((Random(EPOCHS), 0), (modeled, 2)):
+        state = strategy.init(jax.random.key(0), 16)
+        for number in range(4):
+            points, state = strategy.ask(state)
+            state = strategy.tell(state, points, measure(points.x))
+            if number >= start:
+                assert float(points.x[0, 1]) == 1
+
+
+def test_a_cost_that_is_measured_is_learned():
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Float(0.0, 1.0)})
+    strategies = [BayesOpt(space, num_initial=6, cost=cost) for cost in (True, False)]
+    paid = []
+    for strategy in strategies:
+        state = strategy.init(jax.random.key(0), 32)
+        for _ in range(16):
+            points, state = strategy.ask(state)
+            x = points.x
+            cost = jnp.exp(4 * x[:, 0])
+            y = (x[:, 1] - 0.3) ** 2
+            state = strategy.tell(state, points, Outcome(y, cost=cost))
+        paid.append(float(jnp.sum(state.trials.cost[6:16])))
+    # The objective does not depend on what is dear.
+    assert paid[0] < 0.7 * paid[1]
+    with pytest.raises(TypeError, match="cost: expected a function or True, got 3"):
+        BayesOpt(space, cost=3)
