@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -69,6 +70,10 @@ class Points(eqx.Module):
     trial: Int[Array, " q"]
 
 
+Told = Float[Array, "..."] | Float[np.ndarray, "..."] | float | Sequence[float]
+"""Numbers in whatever form somebody has them."""
+
+
 class Outcome(eqx.Module):
     """What came of one point, or of a batch of them.
 
@@ -85,10 +90,10 @@ class Outcome(eqx.Module):
         True
     """
 
-    y: Float[Array, "..."] | float
-    variance: Float[Array, "..."] | float | None = None
-    constraints: Float[Array, "..."] | float | None = None
-    cost: Float[Array, "..."] | float | None = None
+    y: Told
+    variance: Told | None = None
+    constraints: Told | None = None
+    cost: Told | None = None
     done: Bool[Array, "..."] | bool = True
 
 
