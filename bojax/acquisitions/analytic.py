@@ -79,6 +79,8 @@ class LogEI(Acquisition):
         True
     """
 
+    logarithmic = True
+
     posterior: Posterior
     best_y: Float[Array, ""] = eqx.field(converter=jnp.asarray)
 

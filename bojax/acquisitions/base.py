@@ -1,8 +1,10 @@
 """What an acquisition is, and what it is made from."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -49,7 +51,8 @@ class Belief(eqx.Module):
         mask = self.objectives[0].data.mask
         if self.constraints is None:
             return mask
-        return mask & jnp.all(self.constraints.each.data.y <= 0, axis=0)
+        measured = jax.vmap(lambda posterior: posterior.data.y)(self.constraints.each)
+        return mask & jnp.all(measured <= 0, axis=0)
 
     @property
     def best_y(self) -> Float[Array, ""]:
@@ -104,7 +107,12 @@ class Acquisition(eqx.Module):
     A pytree, not a closure: with new data it is another value of the same type, for
     which nothing is compiled again. Those that a strategy can use on their own have a
     class method `of(belief)`, which makes the acquisition for the next point of a run.
+
+    `logarithmic` says whether a value is the logarithm of what is to be gained, which
+    is what an average over hyperparameters must know.
     """
+
+    logarithmic: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:

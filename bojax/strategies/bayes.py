@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax._typing import PyTree
-from bojax.acquisitions import Belief, LogEI, optimize
+from bojax.acquisitions import Belief, LogEI, average, optimize
 from bojax.data import Dataset, Trials
 from bojax.space import Space
 from bojax.strategies.base import Strategy
@@ -136,7 +136,7 @@ class BayesOpt(Strategy):
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             x, _ = optimize(
-                self.acquisition(belief),
+                average(self.acquisition, belief),
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],

@@ -5,6 +5,9 @@ from bojax.surrogates import priors as priors
 from bojax.surrogates.base import Normal as Normal
 from bojax.surrogates.base import Posterior as Posterior
 from bojax.surrogates.base import Surrogate as Surrogate
+from bojax.surrogates.bayesian import Bayesian as Bayesian
+from bojax.surrogates.bayesian import saas as saas
 from bojax.surrogates.gp import GP as GP
 from bojax.surrogates.gp import GPPosterior as GPPosterior
+from bojax.surrogates.mixture import Mixture as Mixture
 from bojax.surrogates.several import Several as Several
