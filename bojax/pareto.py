@@ -19,6 +19,19 @@ def dominates(
     return jnp.all(a <= b) & jnp.any(a < b)
 
 
+def non_dominated(y: Float[Array, "n m"], mask: Bool[Array, " n"]) -> Bool[Array, " n"]:
+    """Which points of the mask no other point of it dominates.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y = jnp.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [0.0, 0.0]])
+        >>> non_dominated(y, jnp.array([True, True, True, False])).tolist()
+        [True, True, False, False]
+    """
+    beaten = jax.vmap(lambda b: jnp.any(jax.vmap(lambda a: dominates(a, b))(y) & mask))
+    return mask & ~beaten(y)
+
+
 def fronts(y: Float[Array, "n m"], mask: Bool[Array, " n"]) -> Int[Array, " n"]:
     """The front of each point: 0 where nothing dominates it, and so on; n outside mask.
 
@@ -70,6 +83,41 @@ def crowding(y: Float[Array, "n m"], front: Int[Array, " n"]) -> Float[Array, " 
         return jnp.zeros(n, y.dtype).at[order].set(both)
 
     return jnp.sum(jax.vmap(gaps, in_axes=(1, 0))(y, span), axis=0)
+
+
+def reference_point(
+    y: Float[Array, "n m"], mask: Bool[Array, " n"]
+) -> Float[Array, " m"]:
+    """A corner a little worse than the front: its nadir and a tenth of its range more.
+
+    Where all of the front has one value of an objective, a tenth of the range of all
+    points, or of the value itself.
+
+    Args:
+        y: points, minimized.
+        mask: which rows count.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y = jnp.array([[1.0, 2.0], [2.0, 1.0], [4.0, 4.0]])
+        >>> [round(float(r), 6) for r in reference_point(y, jnp.ones(3, bool))]
+        [2.1, 2.1]
+
+    References:
+        Ishibuchi, Imada, Setoguchi and Nojima (2018), How to specify a reference point
+        in hypervolume calculation for fair performance comparison, for the tenth.
+    """
+
+    def span(mask: Bool[Array, " n"]) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+        least = jnp.min(jnp.where(mask[:, None], y, jnp.inf), axis=0)
+        most = jnp.max(jnp.where(mask[:, None], y, -jnp.inf), axis=0)
+        return most, most - least
+
+    nadir, of_front = span(non_dominated(y, mask))
+    _, of_all = span(mask)
+    tenth = 0.1 * jnp.where(of_front > 0, of_front, of_all)
+    tenth = jnp.where(tenth > 0, tenth, 0.1 * jnp.maximum(jnp.abs(nadir), 1e-6))
+    return jnp.where(jnp.any(mask), nadir + tenth, 1.0)
 
 
 def hypervolume(

@@ -16,4 +16,18 @@ from bojax.acquisitions.average import Average as Average
 from bojax.acquisitions.average import average as average
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.feasible import Feasible as Feasible
+from bojax.acquisitions.feasible import (
+    log_probability_feasible as log_probability_feasible,
+)
+from bojax.acquisitions.mace import MACE as MACE
+from bojax.acquisitions.montecarlo import QUCB as QUCB
+from bojax.acquisitions.montecarlo import QLogEI as QLogEI
+from bojax.acquisitions.montecarlo import QLogNEI as QLogNEI
 from bojax.acquisitions.optimize import optimize as optimize
+from bojax.acquisitions.pareto import ParEGO as ParEGO
+from bojax.acquisitions.pareto import QLogEHVI as QLogEHVI
+from bojax.acquisitions.pareto import QLogNEHVI as QLogNEHVI
+from bojax.acquisitions.pibo import PiBO as PiBO
+from bojax.acquisitions.pibo import Prior as Prior
+from bojax.acquisitions.ucb_pe import UCBPE as UCBPE

@@ -1,5 +1,6 @@
 """An acquisition under several hyperparameters: the average over all of them."""
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -52,24 +53,19 @@ def average(make: Callable[[Belief], Acquisition], belief: Belief) -> Acquisitio
     """
     if not isinstance(belief.objectives.each, Mixture):
         return make(belief)
-    return Average(eqx.filter_vmap(make, in_axes=(_AXES,))(_components(belief)))
+    outputs = _components(belief.objectives), _components(belief.constraints)
+
+    def component(objectives: Several, constraints: Several | None) -> Acquisition:
+        return make(
+            dataclasses.replace(belief, objectives=objectives, constraints=constraints)
+        )
+
+    return Average(eqx.filter_vmap(component)(*outputs))
 
 
-_AXES = Belief(objectives=0, constraints=0, trials=None, key=None)  # pyright: ignore
-
-
-def _components(belief: Belief) -> Belief:
-    """Stacked beliefs, one for each component of the mixtures."""
-
-    def swapped(outputs: Several | None) -> Several | None:
-        if outputs is None:
-            return None
-        swap = lambda leaf: jnp.swapaxes(leaf, 0, 1)
-        return Several(jax.tree.map(swap, outputs.each.components))
-
-    return Belief(
-        swapped(belief.objectives),
-        swapped(belief.constraints),
-        belief.trials,
-        belief.key,
-    )
+def _components(outputs: Several | None) -> Several | None:
+    """Stacked functions, one stack for each component of the mixtures."""
+    if outputs is None:
+        return None
+    swap = lambda leaf: jnp.swapaxes(leaf, 0, 1)
+    return Several(jax.tree.map(swap, outputs.each.components))

@@ -1,6 +1,7 @@
 """What an acquisition is, and what it is made from."""
 
 import abc
+import dataclasses
 from typing import ClassVar
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
-from bojax.surrogates import Posterior, Several
+from bojax.surrogates import GPPosterior, Several
 
 
 class Belief(eqx.Module):
@@ -22,17 +23,19 @@ class Belief(eqx.Module):
             what is predicted for them.
         constraints: posteriors of the measured constraints, met where <= 0; their rows
             are those of `objectives`.
+        reference: of several objectives, the corner beyond which nothing is gained.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
     """
 
     objectives: Several
     constraints: Several | None
+    reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray
 
     @property
-    def posterior(self) -> Posterior:
+    def posterior(self) -> GPPosterior:
         """Of the only objective.
 
         Raises:
@@ -44,6 +47,17 @@ class Belief(eqx.Module):
                 f"got {len(self.objectives)}"
             )
         return self.objectives[0]
+
+    @property
+    def corner(self) -> Float[Array, " m"]:
+        """The reference point of several objectives.
+
+        Raises:
+            ValueError: if there is only one.
+        """
+        if self.reference is None:
+            raise ValueError("num_objectives: expected several for this acquisition")
+        return self.reference
 
     @property
     def feasible(self) -> Bool[Array, " n"]:
@@ -74,9 +88,13 @@ class Belief(eqx.Module):
 
     def grow(self, q: int) -> "Belief":
         """The same with room for `q` more pending points."""
-        constraints = None if self.constraints is None else self.constraints.grow(q)
-        trials = self.trials.grow(self.trials.capacity + q)
-        return Belief(self.objectives.grow(q), constraints, trials, self.key)
+        constraints = self.constraints
+        return dataclasses.replace(
+            self,
+            objectives=self.objectives.grow(q),
+            constraints=None if constraints is None else constraints.grow(q),
+            trials=self.trials.grow(self.trials.capacity + q),
+        )
 
     def append(
         self, row: Int[Array, ""] | int, x: Float[Array, " d"], number: Int[Array, ""]
@@ -89,16 +107,16 @@ class Belief(eqx.Module):
             number: under which it is asked for.
         """
         constraints = self.constraints
-        return Belief(
-            self.objectives.append(row, x),
-            None if constraints is None else constraints.append(row, x),
-            self.trials.append(x[None], number[None], Status.PENDING),
-            self.key,
+        return dataclasses.replace(
+            self,
+            objectives=self.objectives.append(row, x),
+            constraints=None if constraints is None else constraints.append(row, x),
+            trials=self.trials.append(x[None], number[None], Status.PENDING),
         )
 
     def at(self, key: PRNGKeyArray) -> "Belief":
         """The same for the choice of another point."""
-        return Belief(self.objectives, self.constraints, self.trials, key)
+        return dataclasses.replace(self, key=key)
 
 
 class Acquisition(eqx.Module):
@@ -109,7 +127,7 @@ class Acquisition(eqx.Module):
     class method `of(belief)`, which makes the acquisition for the next point of a run.
 
     `logarithmic` says whether a value is the logarithm of what is to be gained, which
-    is what an average over hyperparameters must know.
+    is what a product with a probability, or an average, must know.
     """
 
     logarithmic: ClassVar[bool] = False

@@ -125,6 +125,20 @@ class Space:
         return _read_only(self._cube.is_conditional, bool)
 
     @functools.cached_property
+    def depth(self) -> Int[np.ndarray, " d"]:
+        """How many columns above each column decide on its existence, in a line."""
+        depth = np.zeros(self.num_columns, np.int64)
+        for j in self._order:
+            parents = {column for box in self._boxes[j] for column in box}
+            depth[j] = 1 + max((depth[parent] for parent in parents), default=-1)
+        return _read_only(depth, np.int64)
+
+    @functools.cached_property
+    def num_siblings(self) -> Int[np.ndarray, " d"]:
+        """How many columns exist on the same conditions as each, itself included."""
+        return _read_only([self._boxes.count(box) for box in self._boxes], np.int64)
+
+    @functools.cached_property
     def num_levels(self) -> Int[np.ndarray, " d"]:
         """How many values each column has; 0 where it is continuous."""
         return _read_only([c.parameter.num_levels for c in self.columns], np.int64)

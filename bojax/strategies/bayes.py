@@ -1,6 +1,6 @@
 """Bayesian optimization."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -9,8 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from bojax import pareto
 from bojax._typing import PyTree
-from bojax.acquisitions import Belief, LogEI, average, optimize
+from bojax.acquisitions import (
+    Acquisition,
+    Belief,
+    Feasible,
+    LogEI,
+    PiBO,
+    Prior,
+    QLogNEHVI,
+    average,
+    optimize,
+)
 from bojax.data import Dataset, Trials
 from bojax.space import Space
 from bojax.strategies.base import Strategy
@@ -20,6 +31,9 @@ from bojax.surrogates.outcomes import yeo_johnson
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
+
+_PRIOR_STRENGTH = 10.0
+"""beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
 
 
 class Memory(eqx.Module):
@@ -46,14 +60,26 @@ class BayesOpt(Strategy):
         space: what to search.
         surrogate: model of the objective; default: `GP(space)`.
         acquisition: what makes an `Acquisition` of a `Belief`: a class of them with
-            the method `of`, or a module-level function; default: `LogEI`.
+            the method `of`, or a module-level function; default: `LogEI`, and
+            `QLogNEHVI` for several objectives. Where constraints are measured, it is
+            weighted by the probability that they are met, see `Feasible`.
         num_initial: trials before the surrogate is asked; default: 2 + d up to 16.
         outcome: increasing map of the observed values before they are modeled, and of
             their variances, `(y, variance, mask) -> (y, variance)`, see
-            `surrogates.outcomes`; heavy tails would otherwise rule the fit.
+            `surrogates.outcomes`; default: `yeo_johnson`, because heavy tails would
+            rule the fit, and for several objectives `unchanged`.
+        reference: of several objectives, minimized, the corner beyond which nothing is
+            gained; default: a tenth beyond the front so far.
+        prior: log density of where the optimum is believed to be, up to a constant: a
+            module-level function of the values of a point in natural units, as
+            constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
+            it by a number for a stronger or weaker belief.
 
     Raises:
-        ValueError: if `num_initial` is under 2, or the trials have several objectives.
+        TypeError: if `prior` is not a function that JAX can trace.
+        ValueError: if `num_initial` is under 2, `reference` is not finite, or does not
+            have as many numbers as there are objectives, or these are more than 4, or
+            `prior` does not return one number, finite somewhere.
 
     Example:
         >>> import bojax, jax
@@ -71,9 +97,11 @@ class BayesOpt(Strategy):
     space: Space
     surrogate: Surrogate
     initial: Strategy
-    acquisition: Callable = eqx.field(static=True)
+    acquisition: Callable | None = eqx.field(static=True)
     num_initial: int = eqx.field(static=True)
-    outcome: Callable = eqx.field(static=True)
+    outcome: Callable | None = eqx.field(static=True)
+    reference: tuple[float, ...] | None = eqx.field(static=True)
+    prior: Prior | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -81,19 +109,24 @@ class BayesOpt(Strategy):
         surrogate: Surrogate | None = None,
         acquisition: Any = None,
         num_initial: int | None = None,
-        outcome: Callable = yeo_johnson,
+        outcome: Callable | None = None,
+        reference: Sequence[float] | None = None,
+        prior: Callable | None = None,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
         self.space = space
         self.surrogate = GP(space) if surrogate is None else surrogate
-        make = LogEI if acquisition is None else acquisition
-        self.acquisition = getattr(make, "of", make)
+        self.acquisition = getattr(acquisition, "of", acquisition)
         self.num_initial = (
             min(2 + space.num_columns, 16) if num_initial is None else num_initial
         )
         self.initial = Sobol(space)
         self.outcome = outcome
+        self.reference = None if reference is None else tuple(map(float, reference))
+        if self.reference is not None and not np.all(np.isfinite(self.reference)):
+            raise ValueError(f"reference: expected finite numbers, got {reference}")
+        self.prior = None if prior is None else Prior(space, prior)
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
@@ -114,9 +147,13 @@ class BayesOpt(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Initial points at first, then those of greatest acquisition."""
-        if trials.y.shape[1] != 1:
+        m = trials.y.shape[1]
+        if m > 4:
+            raise ValueError(f"num_objectives: expected 1 to 4 for BayesOpt, got {m}")
+        if self.reference is not None and len(self.reference) != m:
             raise ValueError(
-                f"num_objectives: expected 1 for BayesOpt, got {trials.y.shape[1]}"
+                f"reference: expected {m} numbers, one for each objective, "
+                f"got {len(self.reference)}"
             )
         known = jnp.sum(trials.done & jnp.all(jnp.isfinite(trials.y), axis=1))
         return jax.lax.cond(
@@ -132,11 +169,23 @@ class BayesOpt(Strategy):
     def _from_surrogate(self, memory, trials, key, numbers):
         fit_key = jax.random.fold_in(key, numbers[0])
         belief, memory = self.believe(memory, trials, fit_key)
+        return self.choose(belief, key, numbers), memory
+
+    def choose(
+        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+    ) -> Float[Array, "q d"]:
+        """The points of greatest acquisition, each given that those before it pend.
+
+        Args:
+            belief: what the surrogates say.
+            key: the run's key.
+            numbers: draw numbers, one a point.
+        """
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             x, _ = optimize(
-                average(self.acquisition, belief),
+                average(self._make, belief),
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],
@@ -145,16 +194,29 @@ class BayesOpt(Strategy):
             return x[0]
 
         if numbers.shape[0] == 1:
-            return choose(belief, numbers[0])[None], memory
+            return choose(belief, numbers[0])[None]
 
-        q, capacity = numbers.shape[0], trials.capacity
+        q, capacity = numbers.shape[0], belief.trials.capacity
 
         def step(belief, i):
             x = choose(belief, numbers[i])
             return belief.append(capacity + i, x, numbers[i]), x
 
-        _, x = jax.lax.scan(step, belief.grow(q), jnp.arange(q))
-        return x, memory
+        return jax.lax.scan(step, belief.grow(q), jnp.arange(q))[1]
+
+    def _make(self, belief: Belief) -> Acquisition:
+        """The acquisition, weighted by constraints and by what the user believes."""
+        default = LogEI if len(belief.objectives) == 1 else QLogNEHVI
+        make = default.of if self.acquisition is None else self.acquisition
+        acquisition = make(belief)
+        if belief.constraints is not None:
+            any_feasible = jnp.any(belief.trials.feasible)
+            acquisition = Feasible(acquisition, belief.constraints, any_feasible)
+        if self.prior is not None:
+            num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
+            strength = _PRIOR_STRENGTH / num_outcomes
+            acquisition = PiBO(acquisition, self.prior, strength)
+        return acquisition
 
     def believe(
         self, memory: Memory, trials: Trials, key: PRNGKeyArray
@@ -181,17 +243,38 @@ class BayesOpt(Strategy):
         again = jnp.ceil(count * _RESTART_GROWTH).astype(jnp.int32)
         memory = Memory(parameters, jnp.where(afresh, again, memory.restart_at))
         m, outputs = trials.y.shape[1], Several(posteriors)
-        constraints = Several(outputs[m:]) if len(outputs) > m else None
-        return Belief(Several(outputs[:m]), constraints, trials, key), memory
+        belief = Belief(
+            objectives=Several(outputs[:m]),
+            constraints=Several(outputs[m:]) if len(outputs) > m else None,
+            reference=self._reference(trials, jax.vmap(lambda d: d.y)(data)[:m].T),
+            trials=trials,
+            key=key,
+        )
+        return belief, memory
+
+    def _reference(
+        self, trials: Trials, y: Float[Array, "n m"]
+    ) -> Float[Array, " m"] | None:
+        """The user's, or one that suits the front so far."""
+        if y.shape[1] == 1:
+            return None
+        if self.reference is not None:
+            return jnp.asarray(self.reference, y.dtype)
+        counts = jnp.where(jnp.any(trials.feasible), trials.feasible, trials.done)
+        return pareto.reference_point(y, counts)
 
     def _data(self, trials: Trials) -> Dataset:
         """What the surrogates see, one output after the other on the leading axis."""
+        outcome = self.outcome
+        if outcome is None and trials.y.shape[1] == 1:
+            outcome = yeo_johnson
 
         def objective(y, variance):
             known = trials.done & jnp.isfinite(y)
             worst = jnp.max(jnp.where(known, y, -jnp.inf))
             y = jnp.where(known, y, worst)
-            y, variance = self.outcome(y, variance, trials.done)
+            if outcome is not None:
+                y, variance = outcome(y, variance, trials.done)
             return jnp.where(trials.done, y, 0), variance
 
         def constraint(g):

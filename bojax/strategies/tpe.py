@@ -24,9 +24,11 @@ class TPE(Strategy):
         x = argmax l(x) / g(x)   among draws from l
 
     with l the density of the best tenth of the trials, up to 25 of them, and g that of
-    the rest. Pending points belong to the rest, so that a batch keeps apart (a constant
-    liar who is a pessimist), and so do failed trials. In g all but the last 25 trials
-    weigh the less the older they are. The first points are random.
+    the rest; where there are conditions, first for the columns that always exist, then
+    for those that exist given these, and so on. Pending points belong to the rest, so
+    that a batch keeps apart (a constant liar who is a pessimist), and so do failed
+    trials. In g all but the last 25 trials weigh the less the older they are. The first
+    points are random.
 
     Args:
         space: what to search.
@@ -94,12 +96,34 @@ class TPE(Strategy):
         key_draws, key_spare = jax.random.split(key)
         keys = jax.random.split(key_draws, self.num_candidates)
         if self.multivariate:
-            x = jax.vmap(good.sample)(keys)
-            ratio = jax.vmap(lambda x: good.log_density(x) - rest.log_density(x))(x)
+            x, ratio = self._down_the_tree(good, rest, keys)
         else:
             x = self._columns_apart(good, rest, keys)
             ratio = -jnp.arange(x.shape[0], dtype=x.dtype)
         return self._first(trials, x, -ratio, key_spare)
+
+    def _down_the_tree(
+        self, good: Parzen, rest: Parzen, keys: Key[Array, " c"]
+    ) -> tuple[Float[Array, "c d"], Float[Array, " c"]]:
+        """Draws that share what is best of the columns above the deepest ones.
+
+        A branch is chosen for what is known of the branch, and not for how narrow the
+        densities within it have become.
+        """
+        x, depth = jax.vmap(good.sample)(keys), self.space.depth
+        for level in range(depth.max() + 1):
+            known = depth <= level
+            ratio = jax.vmap(
+                lambda x, known=known: (
+                    good.log_density(x, known) - rest.log_density(x, known)
+                )
+            )(x)
+            if level < depth.max():
+                best = x[jnp.argmax(jnp.where(jnp.isnan(ratio), -jnp.inf, ratio))]
+                fresh = jax.vmap(lambda key, n: jax.random.fold_in(key, n), (0, None))
+                draw = lambda key, best=best, known=known: good.sample(key, best, known)
+                x = jax.vmap(draw)(fresh(keys, level))
+        return x, ratio
 
     def _columns_apart(
         self, good: Parzen, rest: Parzen, keys: Key[Array, " c"]
@@ -145,8 +169,9 @@ class TPE(Strategy):
         best = jnp.argsort(y)[:_MOST_GOOD]
         is_good = (jnp.arange(len(best)) < num_good).astype(y.dtype)
         others = (trials.status != Status.EMPTY).at[best].min(is_good == 0)
-        good = Parzen.of(self.space, trials.x[best], is_good)
-        return good, Parzen.of(self.space, trials.x, _age_weights(others, y.dtype))
+        weight, joint = _age_weights(others, y.dtype), self.multivariate
+        good = Parzen.of(self.space, trials.x[best], is_good, joint)
+        return good, Parzen.of(self.space, trials.x, weight, joint)
 
 
 def _age_weights(mask: Bool[Array, " n"], dtype: jnp.dtype) -> Float[Array, " n"]:

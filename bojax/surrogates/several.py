@@ -1,5 +1,7 @@
 """Several functions at once, each with a surrogate of its own."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Int
@@ -28,7 +30,7 @@ class Several(eqx.Module):
         """How many functions there are."""
         return jax.tree.leaves(self.each)[0].shape[0]
 
-    def __getitem__(self, index: int | slice) -> Posterior:
+    def __getitem__(self, index: int | slice) -> Any:
         """The posterior of one function, or a stack of some."""
         return jax.tree.map(lambda leaf: leaf[index], self.each)
 

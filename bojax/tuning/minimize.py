@@ -28,11 +28,14 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration; None if no trial succeeded.
-        fun: its value, in the objective's own sense; NaN if no trial succeeded.
+        x: the best configuration that met all constraints; None if there is none, or
+            if there are several objectives: see `pareto`.
+        fun: its value, in the objective's own sense; NaN where there is no `x`.
         trials: all trials, in order; one that was interrupted is still "running".
         success: whether the run ended as planned and some trial succeeded.
         message: why the run ended.
+        pareto: the trials that no other beats in every objective; of one objective, the
+            best one.
     """
 
     x: dict[str, Any] | None
@@ -40,6 +43,7 @@ class Result:
     trials: tuple[Trial, ...]
     success: bool
     message: str
+    pareto: tuple[Trial, ...] = ()
 
     @property
     def x_iters(self) -> list[dict[str, Any]]:
@@ -47,7 +51,7 @@ class Result:
         return [trial.config for trial in self.trials if trial.finished]
 
     @property
-    def func_vals(self) -> Float[np.ndarray, " n"]:
+    def func_vals(self) -> Float[np.ndarray, "n ..."]:
         """The values of the finished trials, NaN where one failed."""
         return np.array([trial.value for trial in self.trials if trial.finished], float)
 
@@ -58,11 +62,13 @@ class Result:
             for state in ("done", "stopped", "failed", "running")
             if state in states
         ]
+        found = f"    fun: {self.fun:.6g}\n      x: {self.x}\n"
+        if len(self.pareto) > 1:
+            found = f" pareto: {len(self.pareto)} trials\n"
         return (
             f"message: {self.message}\n"
             f"success: {self.success}\n"
-            f"    fun: {self.fun:.6g}\n"
-            f"      x: {self.x}\n"
+            f"{found}"
             f" trials: {len(states)} ({', '.join(counts)})"
         )
 
@@ -79,6 +85,8 @@ def minimize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    num_objectives: int = 1,
+    num_constraints: int = 0,
 ) -> Result:
     """The configuration with the lowest value of a Python function.
 
@@ -104,13 +112,16 @@ def minimize(
             included. `StopIteration` ends the run.
         progress: whether to show a bar with the best value, on stderr.
         folder: where the trials' folders go; a temporary folder by default.
+        num_objectives: how many values the objective returns, as a list or an
+            `Outcome`. Of several, `pareto` of the result has the best trials.
+        num_constraints: how many constraints it measures, returned in an `Outcome`.
 
     Returns:
         The best configuration, its value, and all trials.
 
     Raises:
         TypeError: if an argument is of the wrong type; if the objective returns
-            anything but one number.
+            anything but as many numbers as it should.
         ValueError: if an argument is out of range, before any trial runs.
 
     Example:
@@ -123,7 +134,15 @@ def minimize(
         >>> result.fun < 0.01
         True
     """
-    study = Study(space, strategy, key, "minimize", stopping, folder)
+    study = Study(
+        space,
+        strategy,
+        key,
+        _directions("minimize", num_objectives),
+        stopping,
+        folder,
+        num_constraints,
+    )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -139,6 +158,8 @@ def maximize(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
     folder: str | os.PathLike | None = None,
+    num_objectives: int = 1,
+    num_constraints: int = 0,
 ) -> Result:
     """The configuration with the highest value: `minimize` for accuracies.
 
@@ -151,7 +172,15 @@ def maximize(
         >>> maximize(lambda c: c["a"], space, 3, strategy=strategy, progress=False).fun
         3.0
     """
-    study = Study(space, strategy, key, "maximize", stopping, folder)
+    study = Study(
+        space,
+        strategy,
+        key,
+        _directions("maximize", num_objectives),
+        stopping,
+        folder,
+        num_constraints,
+    )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
 
@@ -184,7 +213,7 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 except StopIteration:
                     message = "a callback ended the run"
                     break
-                if study.best is None and len(study.trials) >= _HOPELESS:
+                if len(study.trials) >= _HOPELESS and _all_failed(study):
                     planned, message = False, _despair(study)
                     break
     except KeyboardInterrupt:
@@ -198,6 +227,15 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
         )
         raise
     return _result(study, planned, message)
+
+
+def _directions(direction: str, num_objectives: Any) -> str | list[str]:
+    is_integer = isinstance(num_objectives, int | np.integer)
+    if not is_integer or isinstance(num_objectives, bool) or num_objectives < 1:
+        raise ValueError(
+            f"num_objectives: expected a number >= 1, got {num_objectives!r}"
+        )
+    return direction if num_objectives == 1 else [direction] * int(num_objectives)
 
 
 def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> None:
@@ -220,16 +258,30 @@ def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> No
 
 
 def _result(study: Study, planned: bool, message: str) -> Result:
-    best = study.best
-    if planned and best is None:
-        message += ", and all failed"
+    best, front = study.best, study.front
+    if planned and not front:
+        violated = [trial for trial in study.trials if trial.constraints]
+        violated = [trial for trial in violated if trial.state != "failed"]
+        if violated:
+            least = min(violated, key=lambda trial: max(trial.constraints))
+            message += (
+                ", and none met all constraints; the one nearest to it was trial "
+                f"{least.number}"
+            )
+        else:
+            message += ", and all failed"
     return Result(
         x=None if best is None else dict(best.config),
-        fun=math.nan if best is None or best.value is None else best.value,
+        fun=math.nan if best is None else best.value,
         trials=tuple(study.trials),
-        success=planned and best is not None,
+        success=planned and bool(front),
         message=message,
+        pareto=tuple(front),
     )
+
+
+def _all_failed(study: Study) -> bool:
+    return all(trial.state == "failed" for trial in study.trials)
 
 
 def _despair(study: Study) -> str:
@@ -255,6 +307,8 @@ def _bar(num_trials: int, progress: bool) -> Iterator[Callable[[Study], None]]:
     def show(study: Study) -> None:
         failed = sum(trial.state == "failed" for trial in study.trials)
         parts = [] if study.best is None else [f"best {study.best.value:.5g}"]
+        if study.num_objectives > 1:
+            parts = [f"front {len(study.front)}"]
         parts += [f"{failed} failed"] if failed else []
         bar.set_postfix_str(", ".join(parts), refresh=False)
         bar.update()

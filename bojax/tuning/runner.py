@@ -57,13 +57,14 @@ def run_trial(study: Study, trial: Trial, fun: Callable, with_trial: bool) -> No
     An exception of the objective is recorded with the trial, which failed.
 
     Raises:
-        TypeError: if what the objective returns or yields is not one number; the trial
-            is recorded as failed.
+        TypeError: if what the objective returns or yields is not as many numbers as
+            there should be; the trial is recorded as failed.
     """
     args = (trial.config, trial) if with_trial else (trial.config,)
     try:
         value = _evaluate(study, trial, fun, args)
-        measured("fun: what the objective returned", value)
+        counts = study.num_objectives, study.num_constraints
+        measured("fun: what the objective returned", value, *counts)
         study.tell(trial, value)
     except _Raised as raised:
         trial.error = _report_of(raised.error)

@@ -19,7 +19,7 @@ from bojax._precision import Held, hold, in_double
 from bojax.data import Decision, Outcome, Points
 from bojax.space import Space
 from bojax.strategies import State, Strategy
-from bojax.tuning.trial import Folders, Trial, measured
+from bojax.tuning.trial import Folders, Measured, Trial, measured
 
 
 @runtime_checkable
@@ -57,14 +57,17 @@ class Study:
         space: where to search.
         strategy: how to search; `bojax.strategies.BayesOpt(space)` by default.
         key: an integer, or a JAX key. The same key and values give the same run.
-        direction: "minimize" or "maximize".
+        direction: "minimize" or "maximize"; for several objectives a list of these.
         stopping: a rule with the method `decide(curve, best, finished) -> Decision`,
             see `StoppingRule`; it is consulted at each report.
         folder: where the trials' folders go; a temporary folder by default.
+        num_constraints: how many constraints each trial measures: it is told an
+            `Outcome` with as many numbers in `constraints`, met where they are <= 0.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if the direction is unknown, or the strategy searches elsewhere.
+        ValueError: if the direction is unknown, the strategy searches elsewhere, or a
+            stopping rule is given for several objectives.
 
     Example:
         >>> import bojax
@@ -83,14 +86,21 @@ class Study:
         space: Space,
         strategy: Strategy | None = None,
         key: Any = 0,
-        direction: str = "minimize",
+        direction: str | Sequence[str] = "minimize",
         stopping: StoppingRule | None = None,
         folder: str | os.PathLike | None = None,
+        num_constraints: int = 0,
     ):
         _check_type("space", space, Space)
-        if direction not in ("minimize", "maximize"):
+        directions = [direction] if isinstance(direction, str) else list(direction)
+        if not directions or not set(directions) <= {"minimize", "maximize"}:
             raise ValueError(
-                f'direction: expected "minimize" or "maximize", got {direction!r}'
+                'direction: expected "minimize" or "maximize", or a list of these, '
+                f"got {direction!r}"
+            )
+        if not isinstance(num_constraints, int | np.integer) or num_constraints < 0:
+            raise ValueError(
+                f"num_constraints: expected a number >= 0, got {num_constraints!r}"
             )
         if strategy is None:
             strategy = strategies.BayesOpt(space)
@@ -106,13 +116,20 @@ class Study:
                 "stopping: expected an object with a method decide(curve, best, "
                 f"finished), got {stopping!r}"
             )
+        if stopping is not None and len(directions) > 1:
+            raise ValueError(
+                "stopping: expected None for several objectives, of which no learning "
+                f"curve tells which is better, got {stopping!r}"
+            )
         if folder is not None and not isinstance(folder, str | os.PathLike):
             raise TypeError(f"folder: expected a path, got {folder!r}")
         self.space = space
         self.strategy = strategy
-        self.direction = direction
+        self.direction = direction if isinstance(direction, str) else tuple(directions)
+        self.num_constraints = int(num_constraints)
         self.stopping = stopping
-        self._sign = 1.0 if direction == "minimize" else -1.0
+        self._signs = np.array([1.0 if d == "minimize" else -1.0 for d in directions])
+        self._sign = float(self._signs[0])
         self._key = _as_key(key)
         self._folders = Folders(None if folder is None else os.fspath(folder))
         self._trials: list[Trial] = []
@@ -124,7 +141,10 @@ class Study:
         self._journal: list[tuple] = []
         self._capacity = bucket(1)
         self._searcher = hold(strategy)
-        self._state: Held = in_double(_init, self._searcher, self._key, self._capacity)
+        counts = (len(directions), self.num_constraints)
+        self._state: Held = in_double(
+            _init, self._searcher, self._key, self._capacity, counts
+        )
         self._lock = threading.RLock()
 
     @property
@@ -133,9 +153,30 @@ class Study:
         return list(self._trials)
 
     @property
+    def num_objectives(self) -> int:
+        """How many values each trial has."""
+        return len(self._signs)
+
+    @property
     def best(self) -> Trial | None:
-        """The trial with the best value, stopped ones included; None before any."""
+        """The trial with the best value that meets all constraints; None before any.
+
+        Stopped ones count. Of several objectives there is no best one: see `front`.
+        """
         return self._best
+
+    @property
+    def front(self) -> list[Trial]:
+        """The trials that no other one beats in every objective, and that are feasible.
+
+        Of one objective, the best one.
+        """
+        trials = [trial for trial in self._trials if trial.feasible]
+        if len(self._signs) == 1 or not trials:
+            return [] if self._best is None else [self._best]
+        y = self._signs * np.array([trial.value for trial in trials])
+        beats = np.all(y[:, None] <= y, axis=2) & np.any(y[:, None] < y, axis=2)
+        return [trials[i] for i in np.flatnonzero(~beats.any(axis=0))]
 
     @overload
     def ask(self) -> Trial: ...
@@ -167,18 +208,20 @@ class Study:
 
         Args:
             trial: from `ask`, not told yet.
-            value: a number, or an `Outcome` to give the noise's variance.
+            value: a number, for several objectives a list of them, or an `Outcome` that
+                also has constraints, the noise's variance, or the cost.
 
         Raises:
-            TypeError: if the value is not one number. The trial keeps running.
+            TypeError: if the value is not as many numbers as there are objectives and
+                constraints. The trial keeps running.
             ValueError: if the trial is not from this study, or was told before.
         """
-        value, variance = measured("value", value)
+        told = self._measured("value", value)
         with self._lock:
             self._check_running(trial)
             trial.duration = max(0.0, time.time() - trial._began)
-            y, noise = self._record(trial, value, variance)
-            self._journal.append((_tell, trial._points, *_columns(y, noise)))
+            columns = self._record(trial, told)
+            self._journal.append((_tell, trial._points, *columns))
             self._catch_up()
 
     def report(self, trial: Trial, step: int, value: Any) -> Decision:
@@ -197,7 +240,7 @@ class Study:
             TypeError: if the value is not one number.
             ValueError: if the trial is not running or the step does not grow.
         """
-        value, _ = measured("value", value)
+        value = measured("value", value).values[0]
         with self._lock:
             self._check_running(trial)
             last = trial.curve[-1][0] if trial.curve else 0
@@ -229,16 +272,16 @@ class Study:
         """A configuration and its value, measured elsewhere, as a finished trial.
 
         Raises:
-            TypeError: if the value is not one number.
+            TypeError: if the value is not as many numbers as there should be.
             ValueError: if it is not a configuration of the space.
         """
         x = self.space.encode(config)
-        value, variance = measured("value", value)
+        told = self._measured("value", value)
         with self._lock:
             self._catch_up(room=1)
             trial = self._new_trial(dict(config))
-            y, noise = self._record(trial, value, variance)
-            self._journal.append((_observe, x[None], *_columns(y, noise)))
+            columns = self._record(trial, told)
+            self._journal.append((_observe, x[None], *columns))
             self._trials.append(trial)
             self._catch_up()
         return trial
@@ -276,27 +319,40 @@ class Study:
             _points=points,
         )
 
-    def _record(
-        self, trial: Trial, value: float, variance: float | None
-    ) -> tuple[float, float]:
+    def _measured(self, name: str, value: Any) -> Measured:
+        return measured(name, value, len(self._signs), self.num_constraints)
+
+    def _record(self, trial: Trial, told: Measured) -> tuple[np.ndarray, ...]:
         """Finishes a trial; returns what the strategy is to be told of it."""
-        trial.variance = variance
-        if not math.isfinite(value):
-            trial.state, trial.value = "failed", math.nan
-            trial.error = trial.error or f"the value was {value}"
-            return math.nan, 0.0
-        decision, trial.value = trial.decision, value
-        if self._sign * value < self._best_y:
-            self._best, self._best_y = trial, self._sign * value
-        if trial.curve:
-            self._curves.append(self._dense(trial))
-        if decision is None or not decision.stop:
-            trial.state = "done"
+        several, decision = len(self._signs) > 1, trial.decision
+        trial.constraints = told.constraints
+        trial.cost = None if math.isnan(told.cost) else told.cost
+        if any(told.variances):
+            trial.variance = told.variances if several else told.variances[0]
+        values, variances = self._signs * told.values, np.array(told.variances)
+        if not told.succeeded:
+            trial.state = "failed"
+            trial.value = (math.nan,) * len(values) if several else math.nan
+            what, wrong = "value was", told.values
+            if np.all(np.isfinite(values)):
+                what, wrong = "constraints were", told.constraints
+            shown = ", ".join(map(str, wrong))
+            trial.error = trial.error or f"the {what} {shown}"
+            values, variances = np.full_like(values, math.nan), np.zeros_like(values)
         else:
-            trial.state = "stopped"
-            if math.isfinite(decision.mean) and math.isfinite(decision.std):
-                return self._sign * decision.mean, decision.std**2
-        return self._sign * value, variance or 0.0
+            trial.value = told.values if several else told.values[0]
+            trial.state = "done"
+            if not several and trial.feasible and values[0] < self._best_y:
+                self._best, self._best_y = trial, float(values[0])
+            if trial.curve:
+                self._curves.append(self._dense(trial))
+            if decision is not None and decision.stop:
+                trial.state = "stopped"
+                if math.isfinite(decision.mean) and math.isfinite(decision.std):
+                    values = np.array([self._sign * decision.mean])
+                    variances = np.array([decision.std**2])
+        constraints = np.array(told.constraints, float)
+        return values[None], variances[None], constraints[None], np.array([told.cost])
 
     def _catch_up(self, room: int = 0) -> None:
         """Brings the strategy's state up to what was told, and makes room.
@@ -356,8 +412,10 @@ class Study:
 # Module-level functions, so that the door compiles each once for equal strategies.
 
 
-def _init(strategy: Strategy, key: PRNGKeyArray, capacity: int) -> State:
-    return strategy.init(key, capacity)
+def _init(
+    strategy: Strategy, key: PRNGKeyArray, capacity: int, counts: tuple[int, int]
+) -> State:
+    return strategy.init(key, capacity, *counts)
 
 
 def _ask(strategy: Strategy, state: State, q: int) -> tuple[Points, State]:
@@ -368,16 +426,12 @@ def _reserve(strategy: Strategy, state: State, x: Array) -> tuple[Points, State]
     return strategy.reserve(state, x)
 
 
-def _tell(
-    strategy: Strategy, state: State, points: Points, y: Array, variance: Array
-) -> State:
-    return strategy.tell(state, points, Outcome(y, variance))
+def _tell(strategy: Strategy, state: State, points: Points, *told: Array) -> State:
+    return strategy.tell(state, points, Outcome(*told))
 
 
-def _observe(
-    strategy: Strategy, state: State, x: Array, y: Array, variance: Array
-) -> State:
-    return strategy.observe(state, x, Outcome(y, variance))
+def _observe(strategy: Strategy, state: State, x: Array, *told: Array) -> State:
+    return strategy.observe(state, x, Outcome(*told))
 
 
 def _grow(strategy: Strategy, state: State, capacity: int) -> State:
@@ -391,10 +445,6 @@ def _rows(held: Held) -> list[Points]:
         jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], points)
         for row in range(len(points.x))
     ]
-
-
-def _columns(y: float, variance: float) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([y]), np.array([variance])
 
 
 def _as_key(key: Any) -> PRNGKeyArray:

@@ -62,8 +62,11 @@ class Trial:
         config: the parameters' values; inactive ones are absent.
         state: "running" until it is told, then "done", "stopped" by a stopping rule, or
             "failed": it raised, or its value was not finite.
-        value: what was told; None while running, NaN when failed.
+        value: what was told; None while running, NaN when failed. Of several
+            objectives, a tuple.
         variance: known variance of the noise in `value`; None where unknown.
+        constraints: measured constraints, met where <= 0.
+        cost: of the evaluation; None where unknown.
         curve: the reported `(step, value)` pairs, in order.
         decision: what the stopping rule said of the last report.
         error: why it failed, the traceback where there is one.
@@ -73,8 +76,10 @@ class Trial:
     number: int
     config: dict[str, Any]
     state: Literal["running", "done", "stopped", "failed"] = "running"
-    value: float | None = None
-    variance: float | None = None
+    value: Any = None
+    variance: Any = None
+    constraints: tuple[float, ...] = ()
+    cost: float | None = None
     curve: list[tuple[int, float]] = dataclasses.field(default_factory=list)
     decision: Decision | None = None
     error: str | None = None
@@ -99,40 +104,120 @@ class Trial:
         return self._folders.make(self.number)
 
     @property
+    def feasible(self) -> bool:
+        """Whether it succeeded and met every constraint."""
+        return self.state in ("done", "stopped") and all(
+            g <= 0 for g in self.constraints
+        )
+
+    @property
     def finished(self) -> bool:
         """Whether its value is known."""
         return self.state != "running"
 
 
-def measured(name: str, value: Any) -> tuple[float, float | None]:
-    """A value that was told, and the variance of its noise if that is known.
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was told of a trial, in the user's sense.
+
+    Args:
+        values: of each objective.
+        variances: known variance of the noise of each; zero where unknown.
+        constraints: of each constraint, met where <= 0.
+        cost: of the evaluation; NaN where unknown.
+    """
+
+    values: tuple[float, ...]
+    variances: tuple[float, ...]
+    constraints: tuple[float, ...] = ()
+    cost: float = math.nan
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything is finite."""
+        return all(map(math.isfinite, self.values + self.constraints))
+
+
+def measured(
+    name: str, value: Any, num_objectives: int = 1, num_constraints: int = 0
+) -> Measured:
+    """What was told, checked: numbers of any library, as many as there should be.
+
+    A single value that is not finite stands for a trial that failed altogether, of
+    which neither several objectives nor constraints need be told.
 
     Args:
         name: who says so, for the error message.
-        value: a number of any library, or an `Outcome` that holds one.
+        value: a number, several of them, or an `Outcome` that holds such.
+        num_objectives: how many values there should be.
+        num_constraints: how many constraints.
 
     Raises:
-        TypeError: if it is not one number.
-        ValueError: if it is a provisional `Outcome`.
+        TypeError: if something is not a number, or there are not as many as expected.
+        ValueError: if it is a provisional `Outcome`, or one with a negative variance or
+            a cost that is not positive.
     """
-    if not isinstance(value, Outcome):
-        return _number(name, value), None
-    if not np.all(value.done):
+    outcome = value if isinstance(value, Outcome) else Outcome(0.0)
+    y = value.y if isinstance(value, Outcome) else value
+    if not np.all(outcome.done):
         raise ValueError(
             f"{name}: expected a final Outcome, got one with done=False; a value that "
             "is not final goes to Study.report, or is yielded"
         )
-    variance = None
-    if value.variance is not None:
-        variance = _number(f"{name}: variance", value.variance)
-        if not 0 <= variance < math.inf:
-            raise ValueError(f"{name}: expected a variance >= 0, got {variance}")
-    return _number(name, value.y), variance
+    if _is_one(y) and not math.isfinite(failure := _number(name, y)):
+        values, variances = (failure,) * num_objectives, (0.0,) * num_objectives
+        return Measured(values, variances, (math.nan,) * num_constraints)
+    values = _numbers(name, y, num_objectives, "objective")
+    variances = (0.0,) * num_objectives
+    if outcome.variance is not None:
+        told, label = outcome.variance, f"{name}: variance"
+        if _is_one(told):
+            variances = (_number(label, told),) * num_objectives
+        else:
+            variances = _numbers(label, told, num_objectives, "objective")
+        for variance in variances:
+            if not 0 <= variance < math.inf:
+                raise ValueError(f"{name}: expected a variance >= 0, got {variance}")
+    constraints = ()
+    if num_constraints or outcome.constraints is not None:
+        told = () if outcome.constraints is None else outcome.constraints
+        label = f"{name}: constraints"
+        constraints = _numbers(label, told, num_constraints, "constraint")
+    cost = math.nan
+    if outcome.cost is not None:
+        cost = _number(f"{name}: cost", outcome.cost)
+        if not 0 < cost < math.inf:
+            raise ValueError(f"{name}: expected a cost > 0, got {cost}")
+    return Measured(values, variances, constraints, cost)
+
+
+def _is_one(value: Any) -> bool:
+    return not isinstance(value, list | tuple) and not getattr(value, "shape", ())
+
+
+def _numbers(name: str, value: Any, count: int, unit: str) -> tuple[float, ...]:
+    if _is_one(value):
+        if count == 1:
+            return (_number(name, value),)
+        raise TypeError(
+            f"{name}: expected {count} numbers, one for each {unit}, "
+            f"got {_shortened(repr(value))}"
+        )
+    if not (count == 1 and unit == "objective"):
+        listed = list(value)
+        if len(listed) != count:
+            raise TypeError(
+                f"{name}: expected {count} numbers, one for each {unit}, "
+                f"got {len(listed)}: {_shortened(repr(value))}"
+            )
+        return tuple(_number(name, one) for one in listed)
+    # One objective is told as a number, not as a list of one.
+    return (_number(name, value),)
 
 
 def _number(name: str, value: Any) -> float:
     # Texts and truth values convert to floats too, but are slips of the pen; so are
-    # arrays with axes, until there are several objectives.
+    # arrays with axes.
     is_text = isinstance(value, str | bytes | bool)
     is_bool = getattr(getattr(value, "dtype", None), "kind", "") == "b"
     if not (is_text or is_bool or getattr(value, "shape", ())):

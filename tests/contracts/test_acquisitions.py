@@ -16,12 +16,32 @@ from bojax.surrogates import GP
 
 SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Float(0.0, 1.0)})
 BEST = -1.0
+KEY = jax.random.key(5)
+
+
+def left(x):
+    return -3 * x[0]
+
+
 MAKE = {
     "LogEI": lambda posterior: acquisitions.LogEI(posterior, jnp.asarray(BEST)),
     "EI": lambda posterior: acquisitions.EI(posterior, jnp.asarray(BEST)),
     "PI": lambda posterior: acquisitions.PI(posterior, jnp.asarray(BEST)),
     "UCB": lambda posterior: acquisitions.UCB(posterior, jnp.asarray(2.0)),
+    "QLogEI": lambda posterior: acquisitions.QLogEI(posterior, BEST, KEY),
+    "QLogEI, two": lambda posterior: acquisitions.QLogEI(posterior, BEST, KEY, 2),
+    "QLogNEI": lambda posterior: acquisitions.QLogNEI(posterior, KEY),
+    "QLogNEI, two": lambda posterior: acquisitions.QLogNEI(posterior, KEY, 2),
+    "QUCB": lambda posterior: acquisitions.QUCB(posterior, KEY),
+    "QUCB, two": lambda posterior: acquisitions.QUCB(posterior, KEY, 2.0, 2),
+    "UCBPE": lambda posterior: acquisitions.UCBPE(posterior, True),
+    "MACE": lambda posterior: acquisitions.MACE(posterior, KEY),
+    "PiBO": lambda posterior: acquisitions.PiBO(
+        acquisitions.LogEI(posterior, BEST), left, 0.5
+    ),
 }
+"""Each from a posterior; ", two" after the class: of two points jointly."""
+
 every = pytest.mark.parametrize("name", MAKE)
 
 
@@ -36,8 +56,18 @@ def condition(gp, data):
     return gp.condition(data)
 
 
-def query(n=6):
-    return jnp.asarray(np.random.default_rng(7).uniform(size=(n, 1, 2)))
+@eqx.filter_jit
+def make(name, posterior):
+    return MAKE[name](posterior)
+
+
+def num_points(name):
+    return 2 if name.endswith(", two") else 1
+
+
+def query(name):
+    q = num_points(name)
+    return jnp.asarray(np.random.default_rng(7).uniform(size=(6, q, 2)))
 
 
 def test_the_grid_is_complete():
@@ -48,14 +78,16 @@ def test_the_grid_is_complete():
         and issubclass(value, Acquisition)
         and not inspect.isabstract(value)
     }
-    assert final == set(MAKE)
+    assert final == {name.split(",")[0] for name in MAKE}
 
 
 @every
 def test_parameters_have_the_names_that_were_promised(name):
-    cls = getattr(acquisitions, name)
+    cls = getattr(acquisitions, name.split(",")[0])
     assert list(inspect.signature(cls.__call__).parameters) == ["self", "x"]
-    assert next(iter(inspect.signature(cls).parameters)) == "posterior"
+    # Or what is wrapped, which has one.
+    first = next(iter(inspect.signature(cls).parameters))
+    assert first in ("posterior", "acquisition")
 
 
 @eqx.filter_jit
@@ -65,8 +97,11 @@ def batched(acquisition, x):
 
 @every
 def test_a_scalar_with_a_finite_slope_that_compiles_and_batches(name, x64):
-    acquisition = MAKE[name](posterior())
-    x = jnp.concatenate([query(), acquisition.posterior.data.x[:5, None]])
+    given = posterior()
+    acquisition = make(name, given)
+    q = num_points(name)
+    known = jnp.stack([given.data.x[:5]] * q, axis=1)
+    x = jnp.concatenate([query(name), known])
     values, slopes = batched(acquisition, x)
     dtype = jnp.float64 if x64 else jnp.float32
     assert values.dtype == slopes.dtype == dtype
@@ -90,7 +125,7 @@ def test_an_acquisition_is_a_value_for_which_new_data_compiles_nothing(name):
         return acquisition(x)
 
     values = {
-        float(counted(MAKE[name](posterior(seed)), query()[0])) for seed in range(3)
+        float(counted(make(name, posterior(seed)), query(name)[0])) for seed in range(3)
     }
     assert len(values) == 3
     assert traces == 1
@@ -98,14 +133,27 @@ def test_an_acquisition_is_a_value_for_which_new_data_compiles_nothing(name):
 
 @every
 def test_flattened_and_restored_it_is_the_same(name):
-    acquisition = MAKE[name](posterior())
+    acquisition = make(name, posterior())
     leaves, structure = jax.tree.flatten(acquisition)
     restored = jax.tree.unflatten(structure, [jnp.array(np.asarray(l)) for l in leaves])
     assert jax.tree.structure(restored) == structure
     for a, b in zip(
-        batched(acquisition, query()), batched(restored, query()), strict=True
+        batched(acquisition, query(name)), batched(restored, query(name)), strict=True
     ):
         np.testing.assert_array_equal(a, b)
+
+
+@every
+def test_stacked_it_is_the_loop(name):
+    with jax.enable_x64(True):
+        each = [make(name, posterior(seed)) for seed in range(2)]
+        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+        x = query(name)
+        values, slopes = eqx.filter_jit(jax.vmap(batched, (0, None)))(together, x)
+        for i in range(2):
+            value, slope = batched(each[i], x)
+            np.testing.assert_allclose(values[i], value, rtol=1e-8, atol=1e-8)
+            np.testing.assert_allclose(slopes[i], slope, rtol=1e-8, atol=1e-8)
 
 
 def test_batched_maximization_is_the_loop():

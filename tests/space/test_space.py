@@ -522,3 +522,17 @@ def test_decode_takes_any_sequence_and_refuses_nan():
 def test_everything_is_exported():
     names = {"Space", "Float", "Int", "Ordinal", "Categorical", "Column", "Parameter"}
     assert names <= set(dir(bs))
+
+
+def test_how_deep_columns_are_and_what_exists_beside_them():
+    space = Space(
+        {
+            "deep": Float(0.0, 1.0, when={"kind": "q", "mode": "s"}),
+            "kind": Categorical("p", "q"),
+            "mode": Categorical("s", "t", when={"kind": "q"}),
+            "width": Int(1, 9, when={"kind": "q"}),
+            "other": Float(0.0, 1.0),
+        }
+    )
+    assert space.depth.tolist() == [2, 0, 1, 1, 0]
+    assert space.num_siblings.tolist() == [1, 2, 2, 2, 2]

@@ -71,19 +71,55 @@ def test_on_a_finite_space_it_sums_to_one_and_draws_follow_it():
     assert stats.chisquare(observed, chance * len(keys)).pvalue > 1e-3
 
 
-def test_a_kernel_is_a_truncated_normal_as_wide_as_its_larger_gap():
+@pytest.mark.parametrize(
+    ("joint", "widths"),
+    # At least 1 / (1 + 4 kernels) wide, which is more than 0.2 / 3^(1 / 5).
+    [(False, (0.3, 0.3, 0.2)), (True, (0.2, 0.2, 0.2))],
+)
+def test_a_kernel_is_a_truncated_normal(joint, widths):
     space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
     x = jnp.array([[0.2], [0.5], [0.6]])
-    density = Parzen.of(space, x, jnp.ones(3))
+    density = Parzen.of(space, x, jnp.ones(3), joint)
     grid = np.linspace(0, 1, 7)
     expected = np.ones(7)
-    for center, gap in ((0.2, 0.3), (0.5, 0.3), (0.6, 0.2)):
-        # At least 1 / (1 + 4 kernels) wide.
+    for center, gap in zip((0.2, 0.5, 0.6), widths, strict=True):
         normal = stats.truncnorm(-center / gap, (1 - center) / gap, center, gap)
         expected += normal.pdf(grid)
     np.testing.assert_allclose(
         relative(density, jnp.asarray(grid)[:, None]), expected / 4, rtol=1e-9
     )
+
+
+def test_joint_densities_of_more_columns_have_wider_kernels():
+    names = [f"x{i}" for i in range(6)]
+    x = jnp.linspace(0, 1, 40)[:, None]
+    widths = []
+    for count in (1, 6):
+        space = bojax.Space({name: bojax.Float(0.0, 1.0) for name in names[:count]})
+        density = Parzen.of(space, jnp.tile(x, (1, count)), jnp.ones(40))
+        widths.append(float(density.width[0, 0]))
+    np.testing.assert_allclose(widths, [0.2 / 40**0.2, 0.2 / 40**0.1], rtol=1e-6)
+
+
+def test_what_is_known_stays_and_the_rest_follows_what_is_conditional_on_it():
+    density = estimate(FINITE, 6)
+    known = FINITE.depth == 0
+    points = [{"kind": "q", "depth": 3, "units": units} for units in range(1, 8)]
+    points = jnp.asarray(np.stack([FINITE.encode(point) for point in points]))
+    scale = FINITE.columns[2].parameter.scale
+    base = np.diff([scale.edge(level) for level in range(8)])
+    chance = base * relative(density, points)
+    marginal = np.exp(float(density.log_density(points[0], known)))
+    np.testing.assert_allclose(chance.sum(), marginal, rtol=1e-9)
+
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    draw = jax.jit(jax.vmap(lambda key: density.sample(key, points[0], known)))
+    x = np.asarray(draw(keys))
+    assert np.all(x[:, known] == np.asarray(points[0])[known])
+    which = np.argmin(np.abs(x[:, 2:] - np.asarray(points)[:, 2]), axis=1)
+    observed = np.bincount(which, minlength=7)
+    expected = chance / chance.sum() * len(keys)
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
 
 
 def test_trials_of_another_branch_say_nothing_of_a_column():

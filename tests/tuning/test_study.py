@@ -419,7 +419,7 @@ OTHER = bojax.Space({"a": bojax.Float(0.0, 1.0)})
         ({"strategy": Random}, TypeError, "strategy"),
         ({"strategy": Random(OTHER)}, ValueError, "strategy: .*one of the space"),
         ({"direction": "max"}, ValueError, "direction: .*'max'"),
-        ({"direction": ["minimize", "maximize"]}, (TypeError, ValueError), "direction"),
+        ({"direction": ["minimize", "up"]}, (TypeError, ValueError), "direction"),
         ({"key": 0.5}, TypeError, "key: .*0.5"),
         ({"key": True}, TypeError, "key: .*True"),
         ({"key": jax.random.split(jax.random.key(0))}, TypeError, "key: expected"),

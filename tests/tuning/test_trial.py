@@ -24,16 +24,19 @@ from bojax.tuning.trial import FAILED, Folders, measured, trial_key
     ids=lambda value: type(value).__name__,
 )
 def test_numbers_of_any_library_are_values(value):
-    assert measured("value", value) == (0.25, None)
+    assert measured("value", value).values == (0.25,)
 
 
 def test_an_outcome_brings_its_variance():
-    assert measured("value", bojax.Outcome(1.0, variance=0.5)) == (1.0, 0.5)
-    assert measured("value", bojax.Outcome(1.0, variance=0.0)) == (1.0, 0.0)
+    assert measured("value", bojax.Outcome(1.0, variance=0.5)).variances == (0.5,)
+    assert measured("value", bojax.Outcome(1.0)).variances == (0.0,)
 
 
 def test_failed_is_not_a_number():
-    assert math.isnan(measured("value", FAILED)[0])
+    assert math.isnan(measured("value", FAILED).values[0])
+    several = measured("value", FAILED, 2, 3)
+    assert np.isnan(several.values + several.constraints).tolist() == [True] * 5
+    assert not several.succeeded
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What acquisitions cost, and what they find under noise."""

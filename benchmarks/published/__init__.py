@@ -1,0 +1,1 @@
+"""Runs that others have published, by their protocols."""
