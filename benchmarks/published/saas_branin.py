@@ -29,8 +29,8 @@ PROTOCOL = Protocol(
     name="saas_branin",
     method="BayesOpt(space, saas(space, 512, 256, thinning=32), num_initial=10)",
     description=(
-        "Branin in the first two of 100 columns, 10 Sobol points and 40 evaluations one "
-        "by one; the least value seen."
+        "Branin in the first two of 100 columns, 10 Sobol points and 40 evaluations "
+        "one by one; the least value seen."
     ),
     published="0.398, one run (SAASBO, Branin100.ipynb); asked here: median <= 0.41.",
     run=run,

@@ -53,7 +53,11 @@ def average(make: Callable[[Belief], Acquisition], belief: Belief) -> Acquisitio
     """
     if not isinstance(belief.objectives.each, Mixture):
         return make(belief)
-    outputs = _components(belief.objectives), _components(belief.constraints)
+    objectives, constraints = belief.objectives, belief.constraints
+    outputs = (
+        _components(objectives),
+        None if constraints is None else _components(constraints),
+    )
 
     def component(objectives: Several, constraints: Several | None) -> Acquisition:
         return make(
@@ -63,9 +67,9 @@ def average(make: Callable[[Belief], Acquisition], belief: Belief) -> Acquisitio
     return Average(eqx.filter_vmap(component)(*outputs))
 
 
-def _components(outputs: Several | None) -> Several | None:
+def _components(outputs: Several) -> Several:
     """Stacked functions, one stack for each component of the mixtures."""
-    if outputs is None:
-        return None
+    mixtures = outputs.each
+    assert isinstance(mixtures, Mixture)
     swap = lambda leaf: jnp.swapaxes(leaf, 0, 1)
-    return Several(jax.tree.map(swap, outputs.each.components))
+    return Several(jax.tree.map(swap, mixtures.components))

@@ -15,6 +15,7 @@ from bojax.surrogates.base import Surrogate
 from bojax.surrogates.gp import GP
 from bojax.surrogates.kernels import Scale, Sparse
 from bojax.surrogates.mixture import Mixture
+from bojax.surrogates.multitask import MultiTask
 from bojax.surrogates.priors import by_leaf
 
 _EDGE = 1e-3
@@ -53,6 +54,7 @@ class Bayesian(Surrogate):
         max_tree_depth: at most two to this power evaluations an iteration.
 
     Raises:
+        TypeError: if the surrogate is another one.
         ValueError: if a count is out of range.
 
     Example:
@@ -68,7 +70,7 @@ class Bayesian(Surrogate):
         (2012), Practical Bayesian optimization, section 3.2, for the averaging.
     """
 
-    surrogate: Surrogate
+    surrogate: GP | MultiTask
     parameters: Chain
     num_warmup: int = eqx.field(static=True)
     num_samples: int = eqx.field(static=True)
@@ -77,18 +79,16 @@ class Bayesian(Surrogate):
 
     def __init__(
         self,
-        surrogate: Surrogate,
+        surrogate: GP | MultiTask,
         num_warmup: int = 512,
         num_samples: int = 256,
         thinning: int = 16,
         max_tree_depth: int = 6,
     ):
-        for name in ("priors", "log_likelihood"):
-            if not hasattr(surrogate, name):
-                raise ValueError(
-                    "surrogate: expected one with priors and a likelihood, such as GP, "
-                    f"got {type(surrogate).__name__}"
-                )
+        if not isinstance(surrogate, GP | MultiTask):
+            raise TypeError(
+                f"surrogate: expected a GP or a MultiTask, got {surrogate!r}"
+            )
         for name, count, least in (
             ("num_warmup", num_warmup, 1),
             ("num_samples", num_samples, 1),
@@ -183,13 +183,12 @@ class Bayesian(Surrogate):
         state = initialize(
             start,
             self.num_warmup,
-            step_size=jnp.where(afresh, 1.0, chain.step_size),
+            step_size=jnp.where(afresh, 1.0, chain.step_size),  # pyright: ignore
             inverse_mass_matrix=jnp.where(
                 afresh, jnp.eye(start.size, dtype=start.dtype), chain.inverse_mass
             ),
             dense_mass=True,
             max_tree_depth=self.max_tree_depth,
-            trajectory_length=None,
             rng_key=key,
         )
         # Within the last window of its schedule, warm-up adapts the step size alone.

@@ -35,6 +35,9 @@ class Mixture(Posterior):
 
     components: Posterior
 
+    def __init__(self, components: Posterior):
+        self.components = components
+
     def __len__(self) -> int:
         """How many components there are."""
         return jax.tree.leaves(self.components)[0].shape[0]
@@ -78,11 +81,15 @@ class Mixture(Posterior):
     @property
     def observed(self) -> "Mixture":
         """The posterior without what is merely believed of pending points."""
-        return Mixture(jax.vmap(lambda posterior: posterior.observed)(self.components))
+        return Mixture(
+            components=jax.vmap(lambda posterior: posterior.observed)(self.components)
+        )
 
     def grow(self, q: int) -> "Mixture":
         """The same posterior with `q` unused rows at the end, for `append`."""
-        return Mixture(jax.vmap(lambda posterior: posterior.grow(q))(self.components))
+        return Mixture(
+            components=jax.vmap(lambda posterior: posterior.grow(q))(self.components)
+        )
 
     def append(
         self,

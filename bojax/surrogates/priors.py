@@ -132,7 +132,7 @@ class HalfCauchy(Prior):
 Priors = Mapping[str, Prior]
 """A prior for each name of a leaf."""
 
-_SHARED: Priors = {
+_SHARED: dict[str, Prior] = {
     "bias": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "slope": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "logit_rho": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=5.0),
@@ -141,6 +141,24 @@ _SHARED: Priors = {
     "log_weight_variance": Normal(mean=0.0, deviation=2.0, initial=0.0),
     "log_warp_a": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
     "log_warp_b": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
+    "log_excess": Normal(
+        mean=math.log(1e-2),
+        deviation=2.0,
+        initial=math.log(1e-2),
+        lower=math.log(1e-6),
+        upper=math.log(10.0),
+    ),
+    "noise_weight": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-6.0, upper=6.0),
+    "task_weight": Normal(mean=0.0, deviation=1.0, initial=1.0),
+    "log_task_variance": LogNormal(
+        mean=math.log(0.1),
+        deviation=1.5,
+        initial=math.log(0.1),
+        lower=math.log(1e-4),
+        upper=math.log(1e2),
+    ),
+    "task_bias": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-5.0, upper=5.0),
+    "encoder_weight": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "log_global_shrinkage": HalfCauchy(
         scale=0.1, initial=math.log(0.1), lower=-12.0, upper=6.0
     ),
