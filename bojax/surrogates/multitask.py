@@ -1,5 +1,6 @@
 """Learning from earlier studies: tasks that vary together."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,33 +27,33 @@ from bojax.surrogates.likelihood import (
     with_excess,
 )
 from bojax.surrogates.outcomes import yeo_johnson
-from bojax.surrogates.priors import Priors
+from bojax.surrogates.priors import Priors, initial
 
 
 class Coregionalized(Composed):
-    """B[t, t'] k(x, x') between point x of task t and point x' of task t'.
+    """Covariance of point x of task t with point x' of task t'.
 
-        B = W W' + diag(kappa)
+        (W W' + diag(0, kappa_1, ...))[t, t'] k(x, x') + kappa_0 [t = t' = 0] k'(x, x')
+
+    What the target, task 0, has for itself has lengthscales of its own: a source that
+    varies quickly need not make the target do so.
 
     Args:
-        kernel: k, the same for all tasks.
+        kernel: k, of what is shared.
+        own: k', of what the target does not share.
         task_weight: W, one row a task.
-        log_task_variance: log of kappa, what a task does not share with the others.
+        log_task_variance: log of kappa.
 
     References:
         Bonilla, Chai and Williams (2007), Multi-task Gaussian process prediction;
-        Alvarez, Rosasco and Lawrence (2012), section 4.2, the intrinsic model.
+        Alvarez, Rosasco and Lawrence (2012), Kernels for vector-valued functions,
+        section 4.2.
     """
 
     kernel: Kernel
+    own: Kernel
     task_weight: Float[Array, "t r"]
     log_task_variance: Float[Array, " t"]
-
-    @property
-    def covariance(self) -> Float[Array, "t t"]:
-        """B."""
-        own = jnp.diag(jnp.exp(self.log_task_variance))
-        return self.task_weight @ self.task_weight.T + own
 
     def gram(
         self, x: Float[Array, "n e"], z: Float[Array, "m e"]
@@ -62,8 +63,12 @@ class Coregionalized(Composed):
         # Products with zeros and ones, because to select is to scatter gradients.
         left = (jnp.round(x[:, -1:]) == tasks).astype(x.dtype)
         right = (jnp.round(z[:, -1:]) == tasks).astype(z.dtype)
-        between = left @ self.covariance @ right.T
-        return between * gram(self.kernel, x[:, :-1], z[:, :-1])
+        variance = jnp.exp(self.log_task_variance)
+        shared = (left @ self.task_weight) @ (right @ self.task_weight).T
+        shared = shared + (left[:, 1:] * variance[1:]) @ right[:, 1:].T
+        apart = variance[0] * left[:, :1] @ right[:, :1].T
+        x, z = x[:, :-1], z[:, :-1]
+        return shared * gram(self.kernel, x, z) + apart * gram(self.own, x, z)
 
 
 class Given(Composed):
@@ -120,13 +125,17 @@ class _TaskMean(eqx.Module):
         return self.mean(x[:-1]) + jnp.sum(jnp.where(tasks, self.task_bias, 0))
 
 
-class _AnyTask(eqx.Module):
-    """The same function of the point for every task."""
+class _SourceNoise(eqx.Module):
+    """Noise of the sources beyond that of the target, and what depends on the point."""
 
-    function: Callable
+    excess: Callable | None
+    log_source_noise: Float[Array, " sources"]
 
     def __call__(self, x: Float[Array, " e"]) -> Float[Array, ""]:
-        return self.function(x[:-1])
+        sources = 1 + jnp.arange(self.log_source_noise.shape[0])
+        chosen = jnp.round(x[-1]) == sources
+        variance = jnp.sum(jnp.where(chosen, jnp.exp(self.log_source_noise), 0))
+        return variance if self.excess is None else variance + self.excess(x[:-1])
 
 
 class _Warped(eqx.Module):
@@ -199,17 +208,18 @@ class MultiTask(Surrogate):
         rows = [_prepared(each, i + 1, outcome) for i, each in enumerate(sources)]
         weight = np.zeros((tasks, rank))
         weight[:, 0] = 1.0
-        own, shared = np.full(tasks, np.log(0.1)), gp.parameters
+        apart, shared = np.full(tasks, np.log(0.1)), gp.parameters
+        kernel = shared.kernel
         bias = jnp.asarray(np.zeros(tasks))
         warping, excess = shared.warping, shared.excess
         self.gp = gp
         self.sources = jax.tree.map(lambda *parts: jnp.concatenate(parts), *rows)
         self.parameters = Parameters(
-            Coregionalized(shared.kernel, jnp.asarray(weight), jnp.asarray(own)),
+            Coregionalized(kernel, kernel, jnp.asarray(weight), jnp.asarray(apart)),
             _TaskMean(shared.mean, bias),
             shared.log_noise,
             None if warping is None else _Warped(warping),
-            None if excess is None else _AnyTask(excess),
+            _SourceNoise(excess, jnp.asarray(np.full(len(sources), np.log(1e-3)))),
         )
 
     @property
@@ -232,15 +242,28 @@ class MultiTask(Surrogate):
     def fit(
         self, data: Dataset, key: PRNGKeyArray, afresh: bool | Bool[Array, ""] = True
     ) -> "MultiTask":
-        """Hyperparameters of greatest posterior density given all tasks, as of `GP`."""
-        parameters, _ = maximum_a_posteriori(
-            _cast(self.parameters, data.y.dtype),
-            self.priors,
-            self._all(data),
-            key,
-            **searches(afresh),
+        """Hyperparameters of greatest posterior density given all tasks.
+
+        A search afresh starts once more where the target has nothing in common with the
+        sources: a source that misleads is a local optimum that others do not leave.
+        """
+        present, everything = _cast(self.parameters, data.y.dtype), self._all(data)
+        search = functools.partial(
+            maximum_a_posteriori, priors=self.priors, data=everything, key=key
         )
-        return self.replace(parameters)
+        options = searches(afresh)
+        found, report = search(present, **options)
+        again = {**options, "num_starts": jnp.where(afresh, 1, 0)}
+        apart, other = search(self._apart(data.y.dtype), **again)
+        better = other.log_density > report.log_density
+        choose = lambda a, b: jnp.where(better, a, b)
+        return self.replace(jax.tree.map(choose, apart, found))
+
+    def _apart(self, dtype: Any) -> Parameters:
+        """Where a fit starts, of a target that shares nothing."""
+        start = _cast(initial(self.parameters, self.priors), dtype)
+        weight = start.kernel.task_weight.at[0].set(0.0)
+        return eqx.tree_at(lambda p: p.kernel.task_weight, start, weight)
 
     def log_likelihood(self, data: Dataset) -> Float[Array, ""]:
         """Log marginal likelihood of the standardized values of all tasks."""
@@ -257,13 +280,13 @@ class MultiTask(Surrogate):
         inverse_factor = invert_factor(cholesky(covariance))
         points = warped(parameters, sources.x)
         kernel = Given(parameters.kernel, points, inverse_factor, sources.mask)
-        warping, excess = parameters.warping, parameters.excess
+        warping = parameters.warping
         target = Parameters(
             kernel,
             GivenMean(parameters.mean, kernel, inverse_factor @ residual),
             parameters.log_noise,
             None if warping is None else warping.warping,
-            None if excess is None else excess.function,
+            parameters.excess.excess,
         )
         return self.gp.replace(target).condition(data, pending)
 

@@ -151,11 +151,18 @@ _SHARED: dict[str, Prior] = {
     "noise_weight": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-6.0, upper=6.0),
     "task_weight": Normal(mean=0.0, deviation=1.0, initial=1.0),
     "log_task_variance": LogNormal(
-        mean=math.log(0.1),
+        mean=0.0,
         deviation=1.5,
         initial=math.log(0.1),
         lower=math.log(1e-4),
         upper=math.log(1e2),
+    ),
+    "log_source_noise": LogNormal(
+        mean=-8.0,
+        deviation=2.0,
+        initial=math.log(1e-3),
+        lower=math.log(1e-6),
+        upper=math.log(10.0),
     ),
     "task_bias": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-5.0, upper=5.0),
     "encoder_weight": Normal(mean=0.0, deviation=1.0, initial=0.0),
@@ -266,18 +273,11 @@ def saas(num_columns: int) -> Priors:
     References:
         Eriksson and Jankowiak (2021), High-dimensional Bayesian optimization with
         sparse axis-aligned subspaces, equation 2, for the shrinkage; BoTorch 0.18, for
-        the output scale and the noise.
+        the output scale. The noise is as in `short`.
     """
     return {
         **short(num_columns),
         "log_variance": Gamma(concentration=2.0, rate=0.15, **_VARIANCE),
-        "log_noise": Gamma(
-            concentration=0.9,
-            rate=10.0,
-            initial=math.log(1e-2),
-            lower=math.log(1e-4),
-            upper=math.log(10.0),
-        ),
     }
 
 
