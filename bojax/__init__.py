@@ -12,11 +12,13 @@ from bojax.data import Outcome as Outcome
 from bojax.data import Points as Points
 from bojax.data import Trials as Trials
 from bojax.space import Categorical as Categorical
+from bojax.space import Fidelity as Fidelity
 from bojax.space import Float as Float
 from bojax.space import Int as Int
 from bojax.space import Ordinal as Ordinal
 from bojax.space import Space as Space
 from bojax.tuning import FAILED as FAILED
+from bojax.tuning import Converged as Converged
 from bojax.tuning import Result as Result
 from bojax.tuning import Study as Study
 from bojax.tuning import Trial as Trial

@@ -16,10 +16,18 @@ from bojax.acquisitions.average import Average as Average
 from bojax.acquisitions.average import average as average
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
+from bojax.acquisitions.cost import KnownCost as KnownCost
+from bojax.acquisitions.cost import LearnedCost as LearnedCost
+from bojax.acquisitions.cost import PerCost as PerCost
+from bojax.acquisitions.entropy import JES as JES
+from bojax.acquisitions.entropy import MES as MES
+from bojax.acquisitions.entropy import sample_minima as sample_minima
 from bojax.acquisitions.feasible import Feasible as Feasible
 from bojax.acquisitions.feasible import (
     log_probability_feasible as log_probability_feasible,
 )
+from bojax.acquisitions.knowledge import KG as KG
+from bojax.acquisitions.knowledge import AtFullFidelity as AtFullFidelity
 from bojax.acquisitions.mace import MACE as MACE
 from bojax.acquisitions.montecarlo import QUCB as QUCB
 from bojax.acquisitions.montecarlo import QLogEI as QLogEI
@@ -30,4 +38,5 @@ from bojax.acquisitions.pareto import QLogEHVI as QLogEHVI
 from bojax.acquisitions.pareto import QLogNEHVI as QLogNEHVI
 from bojax.acquisitions.pibo import PiBO as PiBO
 from bojax.acquisitions.pibo import Prior as Prior
+from bojax.acquisitions.thompson import Thompson as Thompson
 from bojax.acquisitions.ucb_pe import UCBPE as UCBPE

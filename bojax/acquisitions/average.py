@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bojax.acquisitions.base import Acquisition, Belief
+from bojax.acquisitions.base import Acquisition, Belief, complete
 from bojax.surrogates import Mixture, Several
 
 
@@ -35,6 +35,15 @@ class Average(Acquisition):
     def logarithmic(self) -> bool:
         """Whether values are logarithms."""
         return self.each.logarithmic
+
+    @property
+    def chooses_fidelity(self) -> bool:
+        """Whether the acquisitions weigh the fidelity of an evaluation."""
+        return self.each.chooses_fidelity
+
+    def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
+        """The batch with the rows that the first adds to it, which all then share."""
+        return complete(jax.tree.map(lambda leaf: leaf[0], self.each), x)
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The average at a batch."""

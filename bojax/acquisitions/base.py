@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Status, Trials
+from bojax.space import Space
 from bojax.surrogates import GPPosterior, Several
 
 
@@ -23,16 +24,20 @@ class Belief(eqx.Module):
             what is predicted for them.
         constraints: posteriors of the measured constraints, met where <= 0; their rows
             are those of `objectives`.
+        log_cost: posterior of the logarithm of the cost, if it is to be learned.
         reference: of several objectives, the corner beyond which nothing is gained.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
+        space: what is searched; None where nobody said.
     """
 
     objectives: Several
     constraints: Several | None
+    log_cost: Any
     reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray
+    space: Space | None = eqx.field(static=True, default=None)
 
     @property
     def posterior(self) -> GPPosterior:
@@ -60,9 +65,18 @@ class Belief(eqx.Module):
         return self.reference
 
     @property
+    def _has_fidelity(self) -> bool:
+        return self.space is not None and bool(self.space.is_fidelity.any())
+
+    @property
     def feasible(self) -> Bool[Array, " n"]:
         """Rows of the data that meet the constraints, as far as is believed."""
-        mask = self.objectives[0].data.mask
+        data = self.objectives[0].data
+        mask = data.mask
+        if self._has_fidelity and self.space is not None:
+            # What was evaluated at less than full fidelity is no value to beat.
+            full = jnp.abs(data.x - self.space.at_full_fidelity(data.x)) <= 1e-6
+            mask = mask & jnp.all(full, axis=1)
         if self.constraints is None:
             return mask
         measured = jax.vmap(lambda posterior: posterior.data.y)(self.constraints.each)
@@ -73,7 +87,7 @@ class Belief(eqx.Module):
         """The value to beat: the least that is feasible, or if none is the largest."""
         data = self.posterior.data
         least = jnp.min(jnp.where(self.feasible, data.y, jnp.inf))
-        if self.constraints is None:
+        if self.constraints is None and not self._has_fidelity:
             return least
         worst = jnp.max(jnp.where(data.mask, data.y, -jnp.inf))
         return jnp.where(jnp.isinf(least), worst, least)
@@ -93,6 +107,7 @@ class Belief(eqx.Module):
             self,
             objectives=self.objectives.grow(q),
             constraints=None if constraints is None else constraints.grow(q),
+            log_cost=None if self.log_cost is None else self.log_cost.grow(q),
             trials=self.trials.grow(self.trials.capacity + q),
         )
 
@@ -111,6 +126,7 @@ class Belief(eqx.Module):
             self,
             objectives=self.objectives.append(row, x),
             constraints=None if constraints is None else constraints.append(row, x),
+            log_cost=None if self.log_cost is None else self.log_cost.append(row, x),
             trials=self.trials.append(x[None], number[None], Status.PENDING),
         )
 
@@ -126,12 +142,23 @@ class Acquisition(eqx.Module):
     which nothing is compiled again. Those that a strategy can use on their own have a
     class method `of(belief)`, which makes the acquisition for the next point of a run.
 
+    One-shot acquisitions have rows of their own beside those of the batch, which a
+    method `complete(x)` adds to a batch to start from.
+
     `logarithmic` says whether a value is the logarithm of what is to be gained, which
-    is what a product with a probability, or an average, must know.
+    is what a product with a probability, or an average, must know;
+    `chooses_fidelity`, whether it weighs the fidelity of an evaluation.
     """
 
     logarithmic: ClassVar[bool] = False
+    chooses_fidelity: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Value of evaluating the rows of `x`."""
+
+
+def complete(acquisition: Acquisition, x: Float[Array, "q d"]) -> Float[Array, "r d"]:
+    """All rows of an acquisition for a batch: those of the batch, and its own."""
+    own = getattr(acquisition, "complete", None)
+    return x if own is None else own(x)

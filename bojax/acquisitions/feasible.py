@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.surrogates import Several
 
 
@@ -49,9 +49,22 @@ class Feasible(Acquisition):
         """Whether values are logarithms."""
         return self.acquisition.logarithmic
 
+    @property
+    def chooses_fidelity(self) -> bool:
+        """Whether what is wrapped does."""
+        return self.acquisition.chooses_fidelity
+
+    def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
+        """The rows of what is wrapped."""
+        return complete(self.acquisition, x)
+
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Value of evaluating the rows of `x`."""
-        each = jax.vmap(lambda x: log_probability_feasible(self.constraints, x))(x)
+        # What a one-shot acquisition would recommend is not evaluated.
+        evaluated = x[:1] if self.chooses_fidelity else x
+        each = jax.vmap(lambda x: log_probability_feasible(self.constraints, x))(
+            evaluated
+        )
         log_probability, value = jnp.sum(each), self.acquisition(x)
         if self.logarithmic:
             weighted = value + log_probability

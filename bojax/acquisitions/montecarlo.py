@@ -103,6 +103,8 @@ class QLogEI(Acquisition):
         expected improvement for Bayesian optimization, section 4.
     """
 
+    logarithmic = True
+
     posterior: GPPosterior
     draws: Draws
     best_y: Float[Array, " s"]
@@ -132,6 +134,7 @@ class QLogEI(Acquisition):
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log expected improvement of the rows of `x` together."""
+        _check(self.base, x)
         return _log_improvement(self.draws, self.best_y, self.base, x)
 
 
@@ -167,6 +170,8 @@ class QLogNEI(Acquisition):
         noisy experiments, equations 7 and 8; Ament et al. (2023), section 4.
     """
 
+    logarithmic = True
+
     posterior: GPPosterior
     draws: Draws
     best_y: Float[Array, " s"]
@@ -198,6 +203,7 @@ class QLogNEI(Acquisition):
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log noisy expected improvement of the rows of `x` together."""
+        _check(self.base, x)
         return _log_improvement(self.draws, self.best_y, self.base, x)
 
 
@@ -291,7 +297,7 @@ def _base(
     return base[:, :q], base[:, q:]
 
 
-def _check(base: Float[Array, "s q"], x: Float[Array, "q d"]) -> None:
+def _check(base: Float[Array, "s q"], x: Float[Array, "p d"]) -> None:
     if x.shape[0] != base.shape[1]:
         raise ValueError(
             f"x: expected a batch of {base.shape[1]} points, as q says, "
@@ -315,7 +321,6 @@ def _log_improvement(
     x: Float[Array, "q d"],
 ) -> Float[Array, ""]:
     """Log mean over draws of what the rows of `x` improve on `best_y` together."""
-    _check(base, x)
     if x.shape[0] == 1:
         mean, variance = draws.marginal(x[0])
         mean, variance, to_beat = mean[:, None], variance[None], best_y[:, None]

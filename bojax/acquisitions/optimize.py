@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax import _lbfgs
 from bojax._sobol import sobol
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.data import ENUMERABLE, Trials
 from bojax.space import Space
 
@@ -19,6 +19,9 @@ _MANY_LEVELS = 16
 
 _ROUNDS = 4
 """Rounds of numeric search and one discrete move where a space has discrete columns."""
+
+Bounds = tuple[Float[Array, " d"], Float[Array, " d"]]
+"""Least and greatest position of each column."""
 
 _PENALTY = 1e3
 """Weight of squared violations, each in units of its spread over the cube."""
@@ -33,6 +36,7 @@ def optimize(
     *,
     near: Float[Array, "k d"] | None = None,
     tried: Trials | None = None,
+    bounds: Bounds | None = None,
     num_raw: int = 512,
     num_starts: int = 6,
     max_evaluations: int = 60,
@@ -51,12 +55,15 @@ def optimize(
         q: points chosen jointly.
         near: points around which to look more closely, the incumbent for one.
         tried: rows in use here are not chosen while anything else is found.
+        bounds: least and greatest position of each column, if only a box is searched;
+            a small finite space is searched as a whole nevertheless.
         num_raw: points screened.
         num_starts: local searches.
         max_evaluations: of each local search and round.
 
     Returns:
-        The points, representable and feasible, and their value.
+        The points, representable and feasible, and their value. Of an acquisition with
+        rows of its own these follow, see `Acquisition.complete`.
 
     Raises:
         ValueError: if a count is not positive.
@@ -68,19 +75,21 @@ def optimize(
     if q == 1 and not math.isinf(space.size):
         everything = space.enumerate(ENUMERABLE)
     if everything is None:
-        raw = _raw_points(space, key, q, near, num_raw)
+        raw = _raw_points(space, key, q, near, num_raw, bounds)
     else:
         raw = jnp.asarray(everything)[:, None, :]
-    raw = raw.astype(_dtype(acquisition))
+    raw = jax.vmap(lambda x: complete(acquisition, x))(raw.astype(_dtype(acquisition)))
     values = _screen(acquisition, space, raw)
     if everything is None:
         start = _best_of_each(values, num_starts)
-        climbed, reached = _climb(acquisition, space, raw[start], raw, max_evaluations)
+        climbed, reached = _climb(
+            acquisition, space, raw[start], raw, max_evaluations, bounds
+        )
         raw = jnp.concatenate([climbed, raw])
         values = jnp.concatenate([reached, values])
     rank = -values
     if tried is not None:
-        taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw)
+        taken = jax.vmap(lambda x: jnp.any(jax.vmap(tried.contains)(x)))(raw[:, :q])
         rank = jnp.where(taken & ~jnp.all(taken | jnp.isinf(rank)), jnp.inf, rank)
     best = jnp.argmin(rank)
     return raw[best], values[best]
@@ -110,6 +119,7 @@ def _raw_points(
     q: int,
     near: Float[Array, "k d"] | None,
     num_raw: int,
+    bounds: Bounds | None,
 ) -> Float[Array, "c q d"]:
     """Representable points: spread over the cube, and scattered around `near`.
 
@@ -135,6 +145,11 @@ def _raw_points(
         redrawn = jnp.where(chance[num_raw:] < 0.2, spread[num_raw:], center)
         moved = jnp.where(finite, redrawn, moved)
         spread = spread.at[num_raw:].set(moved.astype(spread.dtype))
+    if bounds is not None:
+        low, high = bounds
+        scaled = low + (high - low) * spread[:num_raw]
+        scattered = jnp.clip(spread[num_raw:], low, high)
+        spread = jnp.concatenate([scaled, scattered]).astype(spread.dtype)
     return jax.vmap(jax.vmap(space.project))(spread)
 
 
@@ -151,10 +166,12 @@ def _climb(
     starts: Float[Array, "r q d"],
     raw: Float[Array, "c q d"],
     max_evaluations: int,
+    bounds: Bounds | None,
 ) -> tuple[Float[Array, "r q d"], Float[Array, " r"]]:
     """Where a local search from each start ends, and the values there."""
     levels = space.num_levels
     numeric = ~space.is_categorical & ((levels == 0) | (levels > _MANY_LEVELS))
+    low, high = (0, 1) if bounds is None else bounds
     if space.constraints:
         violations = jax.vmap(jax.vmap(space.violations))(raw)
         unit = jnp.std(violations, axis=(0, 1)) + jnp.finfo(raw.dtype).tiny
@@ -173,8 +190,8 @@ def _climb(
         found = _lbfgs.minimize(
             loss,
             x.ravel(),
-            jnp.where(numeric, 0, x).ravel(),
-            jnp.where(numeric, 1, x).ravel(),
+            jnp.where(numeric, low, x).ravel(),
+            jnp.where(numeric, high, x).ravel(),
             acquisition,
             max_evaluations=max_evaluations,
             gtol=1e-5,

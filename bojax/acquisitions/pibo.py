@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.base import Acquisition, complete
 from bojax.space import Space
 
 _LEAST = math.log(1e-12)
@@ -49,9 +49,20 @@ class PiBO(Acquisition):
     log_prior: Callable = eqx.field(static=True)
     strength: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1.0)
 
+    @property
+    def chooses_fidelity(self) -> bool:
+        """Whether what is wrapped does."""
+        return self.acquisition.chooses_fidelity
+
+    def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
+        """The rows of what is wrapped."""
+        return complete(self.acquisition, x)
+
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The acquisition of the rows of `x`, and what is believed of each of them."""
-        believed = jnp.sum(jax.vmap(self.log_prior)(x))
+        # What a one-shot acquisition would recommend is not evaluated.
+        evaluated = x[:1] if self.chooses_fidelity else x
+        believed = jnp.sum(jax.vmap(self.log_prior)(evaluated))
         return self.acquisition(x) + (self.strength * believed).astype(x.dtype)
 
 
@@ -92,7 +103,16 @@ class Prior:
             )
         with jax.ensure_compile_time_eval():
             x = self.space.sample(jax.random.key(0), _NUM_CHECKED)
-            found = jax.vmap(self._written)(x)
+            try:
+                found = jax.vmap(self._written)(x)
+            except (
+                jax.errors.ConcretizationTypeError,
+                jax.errors.TracerArrayConversionError,
+            ) as error:
+                raise TypeError(
+                    "prior: expected JAX operations only, for it is traced; it failed "
+                    f"with {type(error).__name__}: {str(error).splitlines()[0]}"
+                ) from error
             finite = jnp.isfinite(found)
             if not bool(jnp.any(finite)):
                 raise ValueError(

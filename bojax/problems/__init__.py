@@ -4,6 +4,7 @@ from bojax.problems.catalog import HPOLIB as HPOLIB
 from bojax.problems.catalog import Problem as Problem
 from bojax.problems.catalog import get as get
 from bojax.problems.catalog import names as names
+from bojax.problems.conditional import branches as branches
 from bojax.problems.graphs import graph as graph
 from bojax.problems.tables import TABLES as TABLES
 from bojax.problems.tables import Table as Table

@@ -3,11 +3,18 @@
 import json
 from typing import Any
 
-from bojax.space.parameters import Categorical, Float, Int, Ordinal, Parameter
+from bojax.space.parameters import (
+    Categorical,
+    Fidelity,
+    Float,
+    Int,
+    Ordinal,
+    Parameter,
+)
 
 SCHEMA = 1
 
-_NUMBERS = {"float": Float, "int": Int}
+_NUMBERS = {"float": Float, "fidelity": Fidelity, "int": Int}
 _CHOICES = {"ordinal": Ordinal, "categorical": Categorical}
 _TYPES = {kind: name for name, kind in (_NUMBERS | _CHOICES).items()}
 
@@ -66,6 +73,8 @@ def _record(parameter: Parameter) -> dict[str, Any]:
         record |= {"log": parameter.log, "step": parameter.step}
     else:
         record["values"] = parameter.values
+    if isinstance(parameter, Fidelity):
+        return record
     return record | {"when": dict(parameter.when)}
 
 
@@ -79,15 +88,13 @@ def _parameter(record: Any) -> tuple[str, Parameter]:
             f"{where}: expected a type among {', '.join(_TYPES.values())}, got {kind!r}"
         )
     own = {"values"} if kind in _CHOICES else {"low", "high", "log", "step"}
-    _check_keys(where, record, {"name", "type", "when"} | own)
-    if not isinstance(record["when"], dict):
+    own = own if kind == "fidelity" else own | {"when"}
+    _check_keys(where, record, {"name", "type"} | own)
+    if not isinstance(record.get("when", {}), dict):
         raise ValueError(f"{where}: expected an object as when, got {record['when']!r}")
     try:
         if kind in _NUMBERS:
-            fields = {
-                key: record[key] for key in ("low", "high", "log", "step", "when")
-            }
-            return name, _NUMBERS[kind](**fields)
+            return name, _NUMBERS[kind](**{key: record[key] for key in own})
         if not isinstance(record["values"], list):
             raise TypeError(f"values: expected a list, got {record['values']!r}")
         return name, _CHOICES[kind](*record["values"], when=record["when"])

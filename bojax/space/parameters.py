@@ -116,6 +116,41 @@ class Float:
         return _number_repr(self)
 
 
+class Fidelity(Float):
+    """How closely an evaluation is made: a share of the data, a resolution, epochs.
+
+    A number of which `high` is the real thing, and anything less a cheaper likeness. A
+    strategy that knows of fidelities chooses them; all others evaluate at `high`. Only
+    what was evaluated at `high` can be the best.
+
+    Args:
+        low: the least fidelity, at position 0.
+        high: the full fidelity, at position 1.
+        log: whether positions are linear in the logarithm of the value.
+        step: only `low`, `low + step`, ... up to `high` are values, each with a bin of
+            equal width; None: all real numbers are.
+
+    Raises:
+        ValueError: if the bounds are not finite and increasing, not positive where
+            `log`, or `high` is no whole number of steps from `low`.
+        TypeError: if an argument is not of the type that is expected.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"epochs": bojax.Fidelity(1, 81, log=True)})
+        >>> space.decode([0.5])
+        {'epochs': 9.0}
+    """
+
+    def __init__(self, low: Any, high: Any, log: Any = False, step: Any = None):
+        super().__init__(low, high, log, step)
+        if self.step is not None and self._level(self.num_levels - 1) != self.high:
+            raise ValueError(
+                f"high: expected a whole number of steps of {self.step} from "
+                f"{self.low}, got {self.high}"
+            )
+
+
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
 class Int:
     """A whole number.
@@ -305,7 +340,7 @@ class Categorical(Choice):
     """
 
 
-Parameter = Float | Int | Ordinal | Categorical
+Parameter = Float | Fidelity | Int | Ordinal | Categorical
 
 
 def _when_repr(parameter: Any) -> list[str]:

@@ -18,7 +18,13 @@ from bojax.space.checks import set_fields
 from bojax.space.codec import Codec, Column
 from bojax.space.conditions import Box, count, resolve
 from bojax.space.cube import Cube
-from bojax.space.parameters import Categorical, Choice, Ordinal, Parameter
+from bojax.space.parameters import (
+    Categorical,
+    Choice,
+    Fidelity,
+    Ordinal,
+    Parameter,
+)
 
 Constraint = Callable[[dict[str, Array]], Any]
 """From `Space.values` to a number that is at most 0 where feasible."""
@@ -118,6 +124,20 @@ class Space:
         """Which columns have values without an order."""
         kinds = [isinstance(column.parameter, Categorical) for column in self.columns]
         return _read_only(kinds, bool)
+
+    @functools.cached_property
+    def is_fidelity(self) -> Bool[np.ndarray, " d"]:
+        """Which columns are fidelities."""
+        kinds = [isinstance(column.parameter, Fidelity) for column in self.columns]
+        return _read_only(kinds, bool)
+
+    def at_full_fidelity(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """The same points with every fidelity at its highest."""
+        if not self.is_fidelity.any():
+            return x
+        full = [np.nan if v is None else v[-1] for v in self.levels]
+        full = np.where(np.isnan(full), 1.0, full)
+        return jnp.where(self.is_fidelity, full.astype(x.dtype), x)
 
     @functools.cached_property
     def is_conditional(self) -> Bool[np.ndarray, " d"]:
@@ -435,8 +455,8 @@ def _columns(parameters: Any) -> tuple[Column, ...]:
         for parameter in several:
             if not isinstance(parameter, get_args(Parameter)):
                 raise TypeError(
-                    f"{name!r}: expected a Float, Int, Ordinal or Categorical, or a "
-                    f"list of these, got {parameter!r}"
+                    f"{name!r}: expected a Float, Fidelity, Int, Ordinal or "
+                    f"Categorical, or a list of these, got {parameter!r}"
                 )
             columns.append(Column(name, parameter))
     return tuple(columns)

@@ -1,5 +1,6 @@
 """Ways to search a space: each a `Strategy` with `init`, `ask` and `tell`."""
 
+from bojax.strategies.base import Recommendation as Recommendation
 from bojax.strategies.base import State as State
 from bojax.strategies.base import Strategy as Strategy
 from bojax.strategies.bayes import BayesOpt as BayesOpt
@@ -13,3 +14,4 @@ from bojax.strategies.random import Random as Random
 from bojax.strategies.reinforce import Reinforce as Reinforce
 from bojax.strategies.sobol import Sobol as Sobol
 from bojax.strategies.tpe import TPE as TPE
+from bojax.strategies.turbo import TuRBO as TuRBO

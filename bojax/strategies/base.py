@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -47,6 +47,23 @@ class State(eqx.Module):
         return self.trials.overflow
 
 
+class Recommendation(eqx.Module):
+    """The point to go home with, of those evaluated.
+
+    Args:
+        x: the point.
+        row: where the table of trials has it; the first row where `found` is False.
+        found: whether any trial succeeded.
+        noisy: whether the objective was taken to be noisy, so that the point is the one
+            of least expected value, rather than that of the least value measured.
+    """
+
+    x: Float[Array, " d"]
+    row: Int[Array, ""]
+    found: Bool[Array, ""]
+    noisy: Bool[Array, ""]
+
+
 class Strategy(eqx.Module):
     """A way to search a space: hyperparameters only, the run is in `State`.
 
@@ -55,6 +72,9 @@ class Strategy(eqx.Module):
     """
 
     space: eqx.AbstractVar[Space]
+
+    chooses_fidelity: ClassVar[bool] = False
+    """Whether proposals have fidelities; else all are evaluated at the highest."""
 
     @abc.abstractmethod
     def start(self, trials: Trials) -> Any:
@@ -125,6 +145,8 @@ class Strategy(eqx.Module):
             raise ValueError(f"q: expected at least 1, got {q}")
         numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
         x, memory = self.propose(state.memory, state.trials, state.key, numbers)
+        if not self.chooses_fidelity:
+            x = self.space.at_full_fidelity(x)
         return self.reserve(State(state.trials, state.key, state.num_asked, memory), x)
 
     @_jit
@@ -183,11 +205,105 @@ class Strategy(eqx.Module):
         trials = state.trials.append(x, number, Status.DONE, **told)
         return State(trials, state.key, state.num_asked, state.memory)
 
+    @_jit
+    def recommend(self, state: State, noisy: bool | None = None) -> Recommendation:
+        """The best of the points evaluated, as far as is known.
+
+        Where the objective is deterministic that is the least value measured. Under
+        noise the least value is the luckiest too: there it is the least value expected,
+        see `expected`. What is known not to meet the constraints is not recommended,
+        unless nothing meets them: then what is nearest to.
+
+        Args:
+            state: the run.
+            noisy: whether the objective is noisy. None: by evidence, see `is_noisy`.
+
+        Raises:
+            ValueError: if the trials have several objectives: they have no best point.
+
+        Example:
+            >>> import bojax, jax, jax.numpy as jnp
+            >>> space = bojax.Space({"a": bojax.Float(0, 1)})
+            >>> strategy = bojax.strategies.Random(space)
+            >>> state = strategy.init(jax.random.key(0))
+            >>> x = jnp.array([[0.25], [0.5]])
+            >>> state = strategy.observe(state, x, jnp.array([0.2, 0.1]))
+            >>> float(strategy.recommend(state).x[0])
+            0.5
+        """
+        trials = state.trials
+        if trials.y.shape[1] != 1:
+            raise ValueError(
+                "num_objectives: expected 1 for a recommendation, "
+                f"got {trials.y.shape[1]}"
+            )
+        told = trials.done & jnp.isfinite(trials.y[:, 0])
+        told = told & _is_full(self.space, trials)
+        if noisy is None:
+            flag = self.is_noisy(state)
+            y, constraints = jax.lax.cond(
+                flag,
+                lambda: self.expected(state),
+                lambda: (trials.y[:, 0], trials.constraints),
+            )
+        else:
+            flag = jnp.asarray(noisy)
+            measured = (trials.y[:, 0], trials.constraints)
+            y, constraints = self.expected(state) if noisy else measured
+        # What was not measured (NaN) is not known to be met.
+        excess = jnp.where(constraints <= 0, 0.0, jnp.abs(constraints))
+        excess = jnp.sum(jnp.where(jnp.isnan(excess), jnp.inf, excess), axis=1)
+        met = told & (excess == 0)
+        rank = jnp.where(met, y, jnp.inf)
+        rank = jnp.where(jnp.any(met), rank, jnp.where(told, excess, jnp.inf))
+        row = jnp.argmin(rank)
+        return Recommendation(trials.x[row], row, jnp.any(told), flag)
+
+    def expected(self, state: State) -> tuple[Float[Array, " n"], Float[Array, "n c"]]:
+        """Expected values and constraints at the rows of the table.
+
+        Without a model: the mean of what was measured at the very same point.
+        """
+        trials = state.trials
+        told = trials.done & jnp.isfinite(trials.y[:, 0])
+        same = _same(trials) & told
+        count = jnp.maximum(jnp.sum(same, axis=1), 1)
+        values = jnp.where(told, trials.y[:, 0], 0)
+        return jnp.sum(jnp.where(same, values, 0), axis=1) / count, trials.constraints
+
+    def is_noisy(self, state: State) -> Bool[Array, ""]:
+        """Whether there is evidence that the objective is noisy.
+
+        Evidence is a variance that was told, two values of one point that differ, or
+        that the model found noise, see `fitted_noise`.
+        """
+        trials = state.trials
+        y = trials.y[:, 0]
+        told = trials.done & jnp.isfinite(y)
+        differ = _same(trials) & told & told[:, None] & (y[:, None] != y)
+        evident = jnp.any(differ) | jnp.any(told & (trials.variance[:, 0] > 0))
+        return evident | self.fitted_noise(state.memory)
+
+    def fitted_noise(self, memory: Any) -> Bool[Array, ""]:
+        """Whether the model, if there is one, found noise that matters."""
+        return jnp.asarray(False)
+
     def grow(self, state: State, capacity: int) -> State:
         """The same run with room for `capacity` trials."""
         return State(
             state.trials.grow(capacity), state.key, state.num_asked, state.memory
         )
+
+
+def _same(trials: Trials) -> Bool[Array, "n n"]:
+    """Which pairs of rows hold the same point."""
+    return jax.vmap(lambda x: jnp.all(trials.x == x, axis=1))(trials.x)
+
+
+def _is_full(space: Space, trials: Trials) -> Bool[Array, " n"]:
+    """Rows at full fidelity."""
+    near = jnp.abs(trials.x - space.at_full_fidelity(trials.x)) <= 1e-6
+    return jnp.all(near, axis=1)
 
 
 def _columns(

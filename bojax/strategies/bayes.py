@@ -1,21 +1,29 @@
 """Bayesian optimization."""
 
+import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax import pareto
 from bojax._typing import PyTree
 from bojax.acquisitions import (
+    KG,
     Acquisition,
+    AtFullFidelity,
     Belief,
     Feasible,
+    KnownCost,
+    LearnedCost,
     LogEI,
+    PerCost,
     PiBO,
     Prior,
     QLogNEHVI,
@@ -24,10 +32,13 @@ from bojax.acquisitions import (
 )
 from bojax.data import Dataset, Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import State, Strategy
 from bojax.strategies.sobol import Sobol
 from bojax.surrogates import GP, Posterior, Several, Surrogate
 from bojax.surrogates.outcomes import yeo_johnson
+
+_MATERIAL = 1e-2
+"""Fitted noise above this share of the variance of the values is evidence of noise."""
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
@@ -43,10 +54,23 @@ class Memory(eqx.Module):
         parameters: of the last fits, from which the next start, one output after the
             other along the leading axis: objectives, then constraints.
         restart_at: the number of observations at which the next fit starts afresh.
+        trusted: whether the covariances of the last posteriors could be factorized. If
+            not, what was asked came from nowhere: the posterior is not a number.
     """
 
     parameters: PyTree
     restart_at: Int[Array, ""]
+    trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Product:
+    """The product of some values."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, values: dict[str, Float[Array, ""]]) -> Float[Array, ""]:
+        return functools.reduce(operator.mul, (values[name] for name in self.names))
 
 
 class BayesOpt(Strategy):
@@ -74,6 +98,10 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, as
             constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
             it by a number for a stronger or weaker belief.
+        cost: of an evaluation, by which what is gained is divided, see `PerCost`: a
+            module-level function of the values of a point in natural units, or True to
+            learn it from `Outcome.cost`. Of a space with fidelities, False stands for
+            the product of their values.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
@@ -94,6 +122,8 @@ class BayesOpt(Strategy):
         black-box functions; Garnett (2023), Bayesian optimization, algorithm 1.1.
     """
 
+    chooses_fidelity: ClassVar[bool] = True
+
     space: Space
     surrogate: Surrogate
     initial: Strategy
@@ -102,6 +132,7 @@ class BayesOpt(Strategy):
     outcome: Callable | None = eqx.field(static=True)
     reference: tuple[float, ...] | None = eqx.field(static=True)
     prior: Prior | None = eqx.field(static=True)
+    cost: Callable | bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -112,6 +143,7 @@ class BayesOpt(Strategy):
         outcome: Callable | None = None,
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
+        cost: Callable | bool = False,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -127,10 +159,16 @@ class BayesOpt(Strategy):
         if self.reference is not None and not np.all(np.isfinite(self.reference)):
             raise ValueError(f"reference: expected finite numbers, got {reference}")
         self.prior = None if prior is None else Prior(space, prior)
+        if not (isinstance(cost, bool) or callable(cost)):
+            raise TypeError(f"cost: expected a function or True, got {cost!r}")
+        if cost is False and space.is_fidelity.any():
+            cost = _Product(tuple(np.array(space.names)[space.is_fidelity]))
+        self.cost = cost
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
         num_outputs = trials.y.shape[1] + trials.constraints.shape[1]
+        num_outputs += self.cost is True
 
         def repeat(leaf):
             leaf = jnp.asarray(leaf, trials.y.dtype)
@@ -172,7 +210,11 @@ class BayesOpt(Strategy):
         return self.choose(belief, key, numbers), memory
 
     def choose(
-        self, belief: Belief, key: PRNGKeyArray, numbers: Int[Array, " q"]
+        self,
+        belief: Belief,
+        key: PRNGKeyArray,
+        numbers: Int[Array, " q"],
+        bounds: tuple[Float[Array, " d"], Float[Array, " d"]] | None = None,
     ) -> Float[Array, "q d"]:
         """The points of greatest acquisition, each given that those before it pend.
 
@@ -180,18 +222,24 @@ class BayesOpt(Strategy):
             belief: what the surrogates say.
             key: the run's key.
             numbers: draw numbers, one a point.
+            bounds: of each column, if only a part of the space is searched.
         """
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
+            acquisition = average(self._make, belief)
+            if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
+                acquisition = AtFullFidelity(acquisition, self.space)
             x, _ = optimize(
-                average(self._make, belief),
+                acquisition,
                 self.space,
                 belief.key,
                 near=belief.incumbent[None],
                 tried=belief.trials,
+                bounds=bounds,
             )
-            return x[0]
+            full = isinstance(acquisition, AtFullFidelity)
+            return self.space.at_full_fidelity(x[0]) if full else x[0]
 
         if numbers.shape[0] == 1:
             return choose(belief, numbers[0])[None]
@@ -207,16 +255,60 @@ class BayesOpt(Strategy):
     def _make(self, belief: Belief) -> Acquisition:
         """The acquisition, weighted by constraints and by what the user believes."""
         default = LogEI if len(belief.objectives) == 1 else QLogNEHVI
+        if default is LogEI and self.space.is_fidelity.any():
+            default = KG
         make = default.of if self.acquisition is None else self.acquisition
         acquisition = make(belief)
         if belief.constraints is not None:
             any_feasible = jnp.any(belief.trials.feasible)
             acquisition = Feasible(acquisition, belief.constraints, any_feasible)
+        if self.cost is not False:
+            if callable(self.cost):
+                log_cost = KnownCost(self.space, self.cost)
+            else:
+                log_cost = LearnedCost(belief.log_cost)
+            acquisition = PerCost(acquisition, log_cost)
         if self.prior is not None:
             num_outcomes = jnp.maximum(jnp.sum(belief.trials.done), 1)
             strength = _PRIOR_STRENGTH / num_outcomes
             acquisition = PiBO(acquisition, self.prior, strength)
         return acquisition
+
+    def expected(self, state: State) -> tuple[Float[Array, " n"], Float[Array, "n c"]]:
+        """Posterior means at the rows of the table, and those of the constraints.
+
+        On the scale of `outcome`: their order is what counts.
+        """
+        trials = state.trials
+
+        def from_surrogate():
+            key = jax.random.fold_in(state.key, state.num_asked)
+            belief, _ = self.believe(state.memory, trials, key)
+
+            def means(several: Several) -> Float[Array, "n k"]:
+                return jax.vmap(several.observed.marginal)(trials.x)[0]
+
+            constraints = trials.constraints
+            if belief.constraints is not None:
+                constraints = means(belief.constraints)
+            return means(belief.objectives)[:, 0], constraints
+
+        known = jnp.sum(trials.done & jnp.isfinite(trials.y[:, 0]))
+        # A model of a handful of values believes too much of them.
+        return jax.lax.cond(
+            known >= 2, from_surrogate, lambda: Strategy.expected(self, state)
+        )
+
+    def fitted_noise(self, memory: Memory) -> Bool[Array, ""]:
+        """Whether noise makes up over a hundredth of the variance of the values.
+
+        As far as the last fit knows; see `benchmarks/recommendation`.
+        """
+        for path, leaf in jax.tree_util.tree_leaves_with_path(memory.parameters):
+            if getattr(path[-1], "name", "") == "log_noise":
+                share = jnp.mean(jnp.exp(leaf[0]))
+                return (memory.restart_at > 0) & (share > _MATERIAL)
+        return jnp.asarray(False)
 
     def believe(
         self, memory: Memory, trials: Trials, key: PRNGKeyArray
@@ -241,14 +333,19 @@ class BayesOpt(Strategy):
             lambda output: learn(*output), (memory.parameters, data)
         )
         again = jnp.ceil(count * _RESTART_GROWTH).astype(jnp.int32)
-        memory = Memory(parameters, jnp.where(afresh, again, memory.restart_at))
-        m, outputs = trials.y.shape[1], Several(posteriors)
+        trusted = jnp.all(jax.vmap(_trusted)(posteriors))
+        restart_at = jnp.where(afresh, again, memory.restart_at)
+        memory = Memory(parameters, restart_at, trusted)
+        m, c = trials.y.shape[1], trials.constraints.shape[1]
+        outputs = Several(posteriors)
         belief = Belief(
             objectives=Several(outputs[:m]),
-            constraints=Several(outputs[m:]) if len(outputs) > m else None,
+            constraints=Several(outputs[m : m + c]) if c else None,
+            log_cost=outputs[-1] if self.cost is True else None,
             reference=self._reference(trials, jax.vmap(lambda d: d.y)(data)[:m].T),
             trials=trials,
             key=key,
+            space=self.space,
         )
         return belief, memory
 
@@ -286,6 +383,18 @@ class BayesOpt(Strategy):
             jax.vmap(objective, in_axes=1)(trials.y, trials.variance),
             jax.vmap(constraint, in_axes=1)(trials.constraints),
         ]
+        if self.cost is True:
+            log_cost = jnp.log(trials.cost)
+            known = trials.done & jnp.isfinite(log_cost)
+            total = jnp.sum(jnp.where(known, log_cost, 0))
+            mean = total / jnp.maximum(jnp.sum(known), 1)
+            log_cost = jnp.where(known, log_cost, mean)[None]
+            parts.append((log_cost, jnp.zeros_like(log_cost)))
         y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
         y = jnp.where(trials.done, y, 0)
         return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
+
+
+def _trusted(posterior: Posterior) -> Bool[Array, ""]:
+    # Not every posterior can say so; one that cannot is taken at its word.
+    return jnp.asarray(getattr(posterior, "trusted", True))

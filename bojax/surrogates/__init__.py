@@ -14,4 +14,5 @@ from bojax.surrogates.gp import GPPosterior as GPPosterior
 from bojax.surrogates.mixture import Mixture as Mixture
 from bojax.surrogates.multitask import MultiTask as MultiTask
 from bojax.surrogates.multitask import source as source
+from bojax.surrogates.paths import Paths as Paths
 from bojax.surrogates.several import Several as Several

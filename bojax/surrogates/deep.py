@@ -1,15 +1,18 @@
 """A kernel on learned features: a neural network before a Gaussian process."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from bojax.space import Space
+from bojax.surrogates.features import features
 from bojax.surrogates.kernels import Composed, Kernel, Matern52, Scale, gram
 
 
@@ -111,6 +114,15 @@ class Deep(Composed):
     ) -> Float[Array, "n m"]:
         """Covariances of the features of every row of `x` with those of `z`."""
         return gram(self.kernel, jax.vmap(self.encode)(x), jax.vmap(self.encode)(z))
+
+
+@features.register
+def _(kernel: Deep, key, count):
+    return Partial(_encoded, kernel, features(kernel.kernel, key, count))
+
+
+def _encoded(kernel: Deep, inner: Callable, x: Float[Array, " d"]):
+    return inner(kernel.encode(x))
 
 
 def _inputs(space: Space, x: Float[Array, " d"]) -> Float[Array, " i"]:

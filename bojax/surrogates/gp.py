@@ -29,6 +29,7 @@ from bojax.surrogates.likelihood import (
     warped,
     with_excess,
 )
+from bojax.surrogates.paths import Paths, draw
 from bojax.surrogates.priors import Priors
 
 _WARM_EVALUATIONS = 8
@@ -269,6 +270,30 @@ class GPPosterior(Posterior):
         variance = jnp.maximum(prior - projected @ projected, floor)
         return self.location + self.scale * mean, self.scale**2 * variance
 
+    def projected(self, x: Float[Array, "q d"]) -> Float[Array, "q n"]:
+        """L^-1 k(X, x) for each row of `x`, of which `covariance` is made."""
+        return self._cross(warped(self.parameters, x)) @ self.inverse_factor.T
+
+    def covariance(
+        self,
+        x: Float[Array, "q d"],
+        z: Float[Array, "p d"],
+        projected_z: Float[Array, "p n"],
+    ) -> Float[Array, "q p"]:
+        """Covariances of the noise-free values at rows of `x` with those of `z`.
+
+        Args:
+            x: points.
+            z: other points.
+            projected_z: what `projected` is at these, computed once for many `x`.
+        """
+        prior = gram(
+            self.parameters.kernel,
+            warped(self.parameters, x),
+            warped(self.parameters, z),
+        )
+        return self.scale**2 * (prior - self.projected(x) @ projected_z.T)
+
     @property
     def best_y(self) -> Float[Array, ""]:
         """The least value observed, or believed of what is being evaluated."""
@@ -314,6 +339,31 @@ class GPPosterior(Posterior):
         alpha = self.inverse_factor.T @ self.white
         variance = self.scale**2 / precision
         return self.data.y - self.scale * alpha / precision, variance
+
+    def sample(self, key: PRNGKeyArray, s: int, num_features: int = 1024) -> Paths:
+        """Functions from the posterior: noise-free, and callable at any point.
+
+        Args:
+            key: of the draw.
+            s: how many functions.
+            num_features: random features that they share. Each function's deviation
+                from the exact distribution falls as their root.
+
+        Raises:
+            TypeError: if no random features are known for the kernel.
+            ValueError: if a count is not positive.
+        """
+        return draw(
+            key,
+            s,
+            num_features,
+            self.parameters,
+            self.data,
+            self.inverse_factor,
+            self.white,
+            self.location,
+            self.scale,
+        )
 
     def fantasize(self, x: Float[Array, "q d"], y: Float[Array, " q"]) -> "GPPosterior":
         """The posterior after more observations, in O(n^2) for each.

@@ -472,6 +472,11 @@ class Sparse(Composed):
     def gram(
         self, x: Float[Array, "n d"], z: Float[Array, "m d"]
     ) -> Float[Array, "n m"]:
-        """Those of `Mixed`, of lengthscales rho^-1/2."""
+        """Those of `mixed`."""
+        return gram(self.mixed, x, z)
+
+    @property
+    def mixed(self) -> Mixed:
+        """The same function, as `Mixed` of lengthscales rho^-1/2."""
         log_rho = self.log_global_shrinkage + self.log_local_shrinkage
-        return gram(Mixed(self.space, -0.5 * log_rho, self.logit_rho), x, z)
+        return Mixed(self.space, -0.5 * log_rho, self.logit_rho)

@@ -1,5 +1,7 @@
 """From a strategy to a finished run: compiled, by hand, or from one call."""
 
+from bojax.tuning.convergence import Converged as Converged
+from bojax.tuning.convergence import regret_bound as regret_bound
 from bojax.tuning.minimize import Result as Result
 from bojax.tuning.minimize import maximize as maximize
 from bojax.tuning.minimize import minimize as minimize

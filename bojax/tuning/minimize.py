@@ -28,9 +28,10 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration that met all constraints; None if there is none, or
-            if there are several objectives: see `pareto`.
-        fun: its value, in the objective's own sense; NaN where there is no `x`.
+        x: the best configuration that met all constraints, see `Study.best`; None if
+            there is none, or if there are several objectives: see `pareto`.
+        fun: the value measured there, in the objective's own sense; NaN where there is
+            no `x`. Of a noisy objective other trials may have better values.
         trials: all trials, in order; one that was interrupted is still "running".
         success: whether the run ended as planned and some trial succeeded.
         message: why the run ended.
@@ -87,6 +88,7 @@ def minimize(
     folder: str | os.PathLike | None = None,
     num_objectives: int = 1,
     num_constraints: int = 0,
+    noisy: Any = None,
 ) -> Result:
     """The configuration with the lowest value of a Python function.
 
@@ -109,12 +111,16 @@ def minimize(
         x0: a configuration, or several, to try first.
         timeout: seconds after which no new trial starts. A running one is finished.
         callbacks: called as `callback(study, trial)` after each trial, failed ones
-            included. `StopIteration` ends the run.
+            included. `StopIteration` ends the run, for the reason that is its text; see
+            `bojax.Converged` for one that does where nothing more is to be gained.
         progress: whether to show a bar with the best value, on stderr.
         folder: where the trials' folders go; a temporary folder by default.
         num_objectives: how many values the objective returns, as a list or an
             `Outcome`. Of several, `pareto` of the result has the best trials.
         num_constraints: how many constraints it measures, returned in an `Outcome`.
+        noisy: whether two evaluations of one configuration may differ: then the result
+            is the best configuration as far as the model believes, not the luckiest.
+            None: by evidence, see `Study.best`.
 
     Returns:
         The best configuration, its value, and all trials.
@@ -142,6 +148,7 @@ def minimize(
         stopping,
         folder,
         num_constraints,
+        noisy,
     )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
@@ -160,6 +167,7 @@ def maximize(
     folder: str | os.PathLike | None = None,
     num_objectives: int = 1,
     num_constraints: int = 0,
+    noisy: Any = None,
 ) -> Result:
     """The configuration with the highest value: `minimize` for accuracies.
 
@@ -180,6 +188,7 @@ def maximize(
         stopping,
         folder,
         num_constraints,
+        noisy,
     )
     return _run(study, fun, num_trials, x0, timeout, callbacks, progress)
 
@@ -210,8 +219,8 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 try:
                     for callback in callbacks:
                         callback(study, trial)
-                except StopIteration:
-                    message = "a callback ended the run"
+                except StopIteration as stop:
+                    message = str(stop) or "a callback ended the run"
                     break
                 if len(study.trials) >= _HOPELESS and _all_failed(study):
                     planned, message = False, _despair(study)
@@ -306,7 +315,7 @@ def _bar(num_trials: int, progress: bool) -> Iterator[Callable[[Study], None]]:
 
     def show(study: Study) -> None:
         failed = sum(trial.state == "failed" for trial in study.trials)
-        parts = [] if study.best is None else [f"best {study.best.value:.5g}"]
+        parts = [] if study._best is None else [f"best {study._best.value:.5g}"]
         if study.num_objectives > 1:
             parts = [f"front {len(study.front)}"]
         parts += [f"{failed} failed"] if failed else []

@@ -1,6 +1,7 @@
 """Whole runs in one compiled program, for objectives that JAX can trace."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -19,11 +20,14 @@ class History(eqx.Module):
         x: points on the unit cube.
         y: their values, minimized; NaN where the trial failed.
         best_y: the least value so far; infinite before the first success.
+        recommended: the point recommended at the end, see `Strategy.recommend`; None
+            unless it was asked for.
     """
 
     x: Float[Array, "*runs n d"]
     y: Float[Array, "*runs n"]
     best_y: Float[Array, "*runs n"]
+    recommended: Float[Array, "*runs d"] | None = None
 
 
 @eqx.filter_jit
@@ -32,6 +36,7 @@ def simulate(
     objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
     num_trials: int,
     keys: Key[Array, "*runs"],
+    recommend: bool | Literal["noisy"] = False,
 ) -> History:
     """Runs a strategy against an objective, from the first trial to the last.
 
@@ -47,6 +52,8 @@ def simulate(
             a failed trial. The key is the one that `Trial.key` would be.
         num_trials: the length of a run.
         keys: one key, or a batch `[k]` of one key a run.
+        recommend: whether to ask for a recommendation after the last trial: True to
+            decide by evidence whether there is noise, "noisy" to say that there is.
 
     Returns:
         The history, with a leading axis for a batch of keys.
@@ -74,13 +81,17 @@ def simulate(
         )
 
     def run(key: PRNGKeyArray) -> History:
-        return _one_run(strategy, objective, num_trials, key)
+        return _one_run(strategy, objective, num_trials, key, recommend)
 
     return run(keys) if keys.ndim == 0 else jax.lax.map(run, keys)
 
 
 def _one_run(
-    strategy: Strategy, objective: Callable, num_trials: int, key: PRNGKeyArray
+    strategy: Strategy,
+    objective: Callable,
+    num_trials: int,
+    key: PRNGKeyArray,
+    recommend: bool | Literal["noisy"],
 ) -> History:
     def step(
         state: State, number: Int[Array, ""]
@@ -101,7 +112,11 @@ def _one_run(
         start = stop
     x, y = jax.tree.map(lambda *parts: jnp.concatenate(parts), *pieces)
     best_y = jax.lax.cummin(jnp.where(jnp.isnan(y), jnp.inf, y))
-    return History(x=x, y=y, best_y=best_y)
+    recommended = None
+    if recommend:
+        noisy = True if recommend == "noisy" else None
+        recommended = strategy.recommend(state, noisy).x
+    return History(x=x, y=y, best_y=best_y, recommended=recommended)
 
 
 def _value(

@@ -5,6 +5,7 @@ import math
 import os
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, overload, runtime_checkable
 
@@ -18,7 +19,7 @@ from bojax._numerics import bucket
 from bojax._precision import Held, hold, in_double
 from bojax.data import Decision, Outcome, Points
 from bojax.space import Space
-from bojax.strategies import State, Strategy
+from bojax.strategies import Recommendation, State, Strategy
 from bojax.tuning.trial import Folders, Measured, Trial, measured
 
 
@@ -63,6 +64,7 @@ class Study:
         folder: where the trials' folders go; a temporary folder by default.
         num_constraints: how many constraints each trial measures: it is told an
             `Outcome` with as many numbers in `constraints`, met where they are <= 0.
+        noisy: whether the objective is noisy, see `best`. None: by evidence.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -90,8 +92,11 @@ class Study:
         stopping: StoppingRule | None = None,
         folder: str | os.PathLike | None = None,
         num_constraints: int = 0,
+        noisy: Any = None,
     ):
         _check_type("space", space, Space)
+        if noisy is not None:
+            _check_type("noisy", noisy, bool)
         directions = [direction] if isinstance(direction, str) else list(direction)
         if not directions or not set(directions) <= {"minimize", "maximize"}:
             raise ValueError(
@@ -128,6 +133,8 @@ class Study:
         self.direction = direction if isinstance(direction, str) else tuple(directions)
         self.num_constraints = int(num_constraints)
         self.stopping = stopping
+        self.noisy = noisy
+        self._recommended: tuple[int, Trial] | None = None
         self._signs = np.array([1.0 if d == "minimize" else -1.0 for d in directions])
         self._sign = float(self._signs[0])
         self._key = _as_key(key)
@@ -159,11 +166,36 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best value that meets all constraints; None before any.
+        """The trial to go home with; None before any that meets all constraints.
 
-        Stopped ones count. Of several objectives there is no best one: see `front`.
+        That is the one of the best value; stopped ones count. Of several objectives
+        there is no best one: see `front`. Of a noisy objective it is the one of the
+        best value expected, not that of the luckiest, see `Strategy.recommend`; its
+        `value` is still the one measured. Without `noisy`, an objective is noisy if a
+        variance was told, a configuration had two values, or the model found noise.
         """
-        return self._best
+        with self._lock:
+            if self._best is None or not self._is_noisy():
+                return self._best
+            finished = sum(trial.finished for trial in self._trials)
+            if self._recommended is None or self._recommended[0] != finished:
+                found = in_double(_recommend, self._searcher, self._state).numpy()
+                self._recommended = finished, self._trials[int(found.row)]
+            return self._recommended[1]
+
+    def _is_noisy(self) -> bool:
+        if self.noisy is not None:
+            return self.noisy
+        values: dict[bytes, float] = {}
+        for trial in self._trials:
+            if trial.state == "done" and trial.value is not None:
+                point = self.space.encode(trial.config).tobytes()
+                if (
+                    trial.variance
+                    or values.setdefault(point, trial.value) != trial.value
+                ):
+                    return True
+        return bool(in_double(_fitted_noise, self._searcher, self._state).numpy())
 
     @property
     def front(self) -> list[Trial]:
@@ -173,7 +205,8 @@ class Study:
         """
         trials = [trial for trial in self._trials if trial.feasible]
         if len(self._signs) == 1 or not trials:
-            return [] if self._best is None else [self._best]
+            best = self.best
+            return [] if best is None else [best]
         y = self._signs * np.array([trial.value for trial in trials])
         beats = np.all(y[:, None] <= y, axis=2) & np.any(y[:, None] < y, axis=2)
         return [trials[i] for i in np.flatnonzero(~beats.any(axis=0))]
@@ -298,6 +331,13 @@ class Study:
         if count > len(queued):
             new, state = in_double(_ask, self._searcher, state, count - len(queued))
             new = _rows(new)
+            if not np.all(getattr(state.numpy().memory, "trusted", True)):
+                warnings.warn(
+                    "the surrogate's covariance could not be factorized: what is asked "
+                    "now is not the model's choice. Values or points that are nearly "
+                    "equal are a usual reason",
+                    stacklevel=3,
+                )
             points += new
             configs += [self.space.decode(point.x[0]) for point in new]
         start = len(self._trials)
@@ -436,6 +476,14 @@ def _observe(strategy: Strategy, state: State, x: Array, *told: Array) -> State:
 
 def _grow(strategy: Strategy, state: State, capacity: int) -> State:
     return strategy.grow(state, capacity)
+
+
+def _recommend(strategy: Strategy, state: State) -> Recommendation:
+    return strategy.recommend(state, noisy=True)
+
+
+def _fitted_noise(strategy: Strategy, state: State) -> Array:
+    return strategy.fitted_noise(state.memory)
 
 
 def _rows(held: Held) -> list[Points]:

@@ -12,7 +12,7 @@ import bojax
 from bojax import acquisitions
 from bojax.acquisitions import Acquisition, optimize
 from bojax.data import Dataset
-from bojax.surrogates import GP
+from bojax.surrogates import GP, Several
 
 SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Float(0.0, 1.0)})
 BEST = -1.0
@@ -21,6 +21,22 @@ KEY = jax.random.key(5)
 
 def left(x):
     return -3 * x[0]
+
+
+def several(posterior, count):
+    """Outputs of one factor, each of other values."""
+
+    def other(i):
+        y = jnp.roll(posterior.data.y[:5], i)
+        data = Dataset.of(posterior.data.x[:5], y, capacity=8)
+        return GP(SPACE).condition(data)
+
+    turned = [other(i + 1) for i in range(count)]
+    return Several(jax.tree.map(lambda *leaves: jnp.stack(leaves), *turned))
+
+
+def minima(posterior):
+    return acquisitions.sample_minima(posterior.sample(KEY, 8, 64), SPACE, KEY)
 
 
 MAKE = {
@@ -36,6 +52,26 @@ MAKE = {
     "QUCB, two": lambda posterior: acquisitions.QUCB(posterior, KEY, 2.0, 2),
     "UCBPE": lambda posterior: acquisitions.UCBPE(posterior, True),
     "MACE": lambda posterior: acquisitions.MACE(posterior, KEY),
+    "Feasible": lambda posterior: acquisitions.Feasible(
+        acquisitions.LogEI(posterior, BEST), several(posterior, 1), jnp.asarray(True)
+    ),
+    "QLogEHVI": lambda posterior: acquisitions.QLogEHVI(
+        several(posterior, 2), jnp.full(2, 2.0), KEY
+    ),
+    "QLogEHVI, two": lambda posterior: acquisitions.QLogEHVI(
+        several(posterior, 2), jnp.full(2, 2.0), KEY, 2
+    ),
+    "QLogNEHVI": lambda posterior: acquisitions.QLogNEHVI(
+        several(posterior, 3), jnp.full(3, 2.0), KEY
+    ),
+    "ParEGO": lambda posterior: acquisitions.ParEGO(
+        several(posterior, 2), jnp.array([0.3, 0.7]), KEY
+    ),
+    "Thompson": lambda posterior: acquisitions.Thompson(
+        posterior, posterior.sample(KEY, 1, 64)
+    ),
+    "MES": lambda posterior: acquisitions.MES(posterior, minima(posterior)[1]),
+    "JES": lambda posterior: acquisitions.JES(posterior, *minima(posterior)),
     "PiBO": lambda posterior: acquisitions.PiBO(
         acquisitions.LogEI(posterior, BEST), left, 0.5
     ),
@@ -87,7 +123,7 @@ def test_parameters_have_the_names_that_were_promised(name):
     assert list(inspect.signature(cls.__call__).parameters) == ["self", "x"]
     # Or what is wrapped, which has one.
     first = next(iter(inspect.signature(cls).parameters))
-    assert first in ("posterior", "acquisition")
+    assert first in ("posterior", "objectives", "acquisition")
 
 
 @eqx.filter_jit

@@ -22,6 +22,7 @@ from bojax.strategies import (
     Reinforce,
     Sobol,
     Strategy,
+    TuRBO,
 )
 
 
@@ -54,6 +55,7 @@ MAKE = {
     "Sobol": Sobol,
     "Grid": Grid,
     "BayesOpt": lambda space: BayesOpt(space, num_initial=3),
+    "TuRBO": lambda space: TuRBO(space, num_initial=3, num_candidates=32),
     "TPE": lambda space: TPE(space, num_initial=3),
     "TPE, columns apart": lambda space: TPE(space, 3, multivariate=False),
     "RegularizedEvolution": lambda space: RegularizedEvolution(space, 3, 2, 0.3),
@@ -61,11 +63,12 @@ MAKE = {
     "Reinforce": Reinforce,
     "Reinforce, recurrent": lambda space: Reinforce(space, Recurrent(space, width=4)),
 }
-CHEAP = tuple(name for name in MAKE if name != "BayesOpt")
-SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2")
-ONE_OBJECTIVE = ("BayesOpt", "TPE", "RegularizedEvolution", "Reinforce")
+MODELED = ("BayesOpt", "TuRBO")
+CHEAP = tuple(name for name in MAKE if name not in MODELED)
+SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2", "BayesOpt")
+ONE_OBJECTIVE = ("TuRBO", "TPE", "RegularizedEvolution", "Reinforce")
 # Evolution and reinforcement learning may come back to a point.
-NEVER_REPEAT = ("Random", "Sobol", "Grid", "BayesOpt", "TPE", "TPE, columns apart")
+NEVER_REPEAT = ("Random", "Sobol", "Grid", *MODELED, "TPE", "TPE, columns apart")
 
 every = pytest.mark.parametrize("name", MAKE)
 never_repeats = pytest.mark.parametrize("name", NEVER_REPEAT)
@@ -74,7 +77,7 @@ every_space = pytest.mark.parametrize(
     [
         *((name, FINITE) for name in MAKE),
         *((name, OPEN) for name in CHEAP),
-        pytest.param("BayesOpt", OPEN, marks=pytest.mark.long),
+        *(pytest.param(name, OPEN, marks=pytest.mark.long) for name in MODELED),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -201,7 +204,8 @@ def test_the_same_key_gives_the_same_run_and_another_another(name, space, made):
     [
         *((name, space) for name in CHEAP for space in (FINITE, OPEN)),
         *(
-            pytest.param("BayesOpt", space, marks=pytest.mark.long)
+            pytest.param(name, space, marks=pytest.mark.long)
+            for name in MODELED
             for space in (FINITE, OPEN)
         ),
     ],
@@ -223,7 +227,7 @@ def test_a_run_follows_the_precision_in_which_it_is_made(name, space, made):
 
 
 @pytest.mark.parametrize(
-    "name", [*CHEAP, pytest.param("BayesOpt", marks=pytest.mark.long)]
+    "name", [*CHEAP, *(pytest.param(n, marks=pytest.mark.long) for n in MODELED)]
 )
 def test_compiled_is_as_written(name, made):
     strategy = made[name, FINITE]
@@ -416,8 +420,9 @@ def test_a_full_table_is_flagged_and_a_grown_one_goes_on(name, made):
     assert bool(observed.overflow)
 
 
-def test_bayesian_optimization_grows_too(made):
-    strategy = made["BayesOpt", FINITE]
+@pytest.mark.parametrize("name", MODELED)
+def test_bayesian_optimization_grows_too(name, made):
+    strategy = made[name, FINITE]
     state = strategy.init(jax.random.key(0), 3)
     points, state = strategy.reserve(state, jnp.asarray(FINITE.enumerate(9)[:3]))
     state = strategy.tell(state, points, measure(points.x))
@@ -442,6 +447,28 @@ def test_several_objectives(name, made):
     np.testing.assert_array_equal(state.trials.variance[:3], 2 * y)
 
 
+def test_bayesian_optimization_of_several_objectives_under_a_constraint(made):
+    """Every configuration once, whatever is feasible; the run is the same again."""
+    strategy = made["BayesOpt", FINITE]
+
+    def play_several(steps, seed):
+        state = strategy.init(jax.random.key(seed), CAPACITY, 2, 1)
+        for _ in range(steps):
+            points, state = strategy.ask(state)
+            x = points.x
+            y = jnp.concatenate([measure(x), x[:, 0]])
+            outcome = Outcome(y[None], constraints=x[:, 1] - 0.5, cost=jnp.ones(1))
+            state = strategy.tell(state, points, outcome)
+        return state
+
+    state = play_several(9, 0)
+    assert distinct(state.trials.x[:9]) == 9
+    np.testing.assert_array_equal(state.trials.cost[:9], 1)
+    feasible = np.asarray(state.trials.x[:9, 1] <= 0.5)
+    np.testing.assert_array_equal(state.trials.feasible[:9], feasible)
+    assert_same(state, play_several(9, 0))
+
+
 @pytest.mark.parametrize("name", ONE_OBJECTIVE)
 def test_several_objectives_are_refused_by_what_has_one(name, made):
     strategy = made[name, FINITE]
@@ -455,6 +482,8 @@ def test_several_objectives_are_refused_by_what_has_one(name, made):
 @every
 def test_bad_arguments_are_errors_that_name_them(name, made):
     strategy = made[name, FINITE]
+    with pytest.raises(ValueError, match="num_constraints: expected at least 0"):
+        strategy.init(jax.random.key(0), num_constraints=-1)
     for argument in ("capacity", "num_objectives"):
         with pytest.raises(ValueError, match=f"{argument}: expected at least 1, got 0"):
             strategy.init(jax.random.key(0), **{argument: 0})

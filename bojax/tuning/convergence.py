@@ -1,0 +1,150 @@
+"""Ends a run where there is little left to gain, and says so."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from bojax._precision import in_double
+from bojax.acquisitions import optimize
+from bojax.acquisitions.base import Acquisition
+from bojax.strategies import BayesOpt, State
+from bojax.surrogates import Posterior
+from bojax.surrogates.outcomes import unchanged
+from bojax.tuning.study import Study
+from bojax.tuning.trial import Trial
+
+
+class _Lower(Acquisition):
+    """The lower confidence bound of f, negated."""
+
+    posterior: Posterior
+    width: Float[Array, ""]
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        mean, variance = self.posterior.marginal(x[0])
+        return self.width * jnp.sqrt(variance) - mean
+
+
+@eqx.filter_jit
+def regret_bound(
+    strategy: BayesOpt, state: State, num_deviations: float | Float[Array, ""] = 2.0
+) -> Float[Array, ""]:
+    """How much better than the best evaluated point any point can be believed to be.
+
+        min over evaluated x of (m + w s)(x)  -  min over all x of (m - w s)(x)
+
+    with posterior mean m, standard deviation s and width w. The posterior is one of
+    the values as they are, without `strategy.outcome`, so that the bound is in their
+    units. It bounds the simple regret as far as the bounds of confidence hold.
+
+    Args:
+        strategy: whose surrogate is asked.
+        state: the run; there must be at least two values.
+        num_deviations: the width w of the confidence bounds.
+
+    Returns:
+        The bound, at least 0, in units of the objective.
+
+    References:
+        Makarova et al. (2022), Automatic termination for hyperparameter optimization,
+        equation 4.
+    """
+    plain = BayesOpt(strategy.space, strategy.surrogate, outcome=unchanged)
+    key = jax.random.fold_in(state.key, state.num_asked)
+    belief, _ = plain.believe(state.memory, state.trials, key)
+    posterior = belief.posterior.observed
+    width = jnp.asarray(num_deviations, state.trials.x.dtype)
+    means, variances = jax.vmap(posterior.marginal)(posterior.data.x)
+    upper = means + width * jnp.sqrt(variances)
+    upper = jnp.min(jnp.where(posterior.data.mask, upper, jnp.inf))
+    _, lower = optimize(
+        _Lower(posterior, width), strategy.space, key, near=belief.incumbent[None]
+    )
+    return jnp.maximum(upper + lower, 0)
+
+
+def _bound(strategy: BayesOpt, state: State, width: Any) -> Float[Array, ""]:
+    return regret_bound(strategy, state, width)
+
+
+class Converged:
+    """A callback that ends a run once nothing much better can be expected.
+
+    After each trial it bounds the regret of the best point, see `regret_bound`, and
+    raises `StopIteration`, with the reason in words, where the bound has been under the
+    tolerance `patience` times in a row. Only for `BayesOpt`: the others have no model.
+
+    Args:
+        tolerance: regret that is as good as none, in units of the objective.
+        patience: how many bounds in a row must be under it.
+        min_trials: no bound is computed before as many trials have a value; default:
+            twice the strategy's initial design.
+        num_deviations: width of the confidence bounds, in standard deviations.
+
+    Raises:
+        ValueError: if an argument is out of range.
+        TypeError: at the first call, if the study's strategy has no surrogate.
+
+    Example:
+        >>> Converged(tolerance=1e-3).patience
+        3
+
+    References:
+        Makarova et al. (2022), Automatic termination for hyperparameter optimization.
+    """
+
+    def __init__(
+        self,
+        tolerance: float,
+        patience: int = 3,
+        min_trials: int | None = None,
+        num_deviations: float = 2.0,
+    ):
+        if not (math.isfinite(tolerance) and tolerance > 0):
+            raise ValueError(f"tolerance: expected a number > 0, got {tolerance!r}")
+        for name, count in (("patience", patience), ("min_trials", min_trials)):
+            if count is not None and count < 1:
+                raise ValueError(f"{name}: expected at least 1, got {count!r}")
+        if not num_deviations > 0:
+            raise ValueError(
+                f"num_deviations: expected a number > 0, got {num_deviations!r}"
+            )
+        self.tolerance = tolerance
+        self.patience = patience
+        self.min_trials = min_trials
+        self.num_deviations = num_deviations
+        self.bounds: list[float] = []
+        """The bound after each trial, NaN where none was computed."""
+
+    def __call__(self, study: Study, trial: Trial) -> None:
+        """Called after each trial.
+
+        Raises:
+            StopIteration: where the run has converged.
+        """
+        strategy = study.strategy
+        if not isinstance(strategy, BayesOpt):
+            raise TypeError(
+                "strategy: expected a BayesOpt for Converged, "
+                f"got {type(strategy).__name__}"
+            )
+        succeeded = sum(t.state in ("done", "stopped") for t in study.trials)
+        least = self.min_trials or 2 * strategy.num_initial
+        if succeeded < max(least, 2):
+            self.bounds.append(math.nan)
+            return
+        held = in_double(
+            _bound, study._searcher, study._state, np.float64(self.num_deviations)
+        )
+        self.bounds.append(float(held.numpy()))
+        last = self.bounds[-self.patience :]
+        if len(last) == self.patience and all(b <= self.tolerance for b in last):
+            raise StopIteration(
+                f"converged: the regret is believed to be under {last[-1]:.3g}, within "
+                f"the tolerance of {self.tolerance:g}"
+            )

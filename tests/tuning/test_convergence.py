@@ -1,0 +1,60 @@
+"""The convergence stop: early where little is left, not where much is."""
+
+import math
+
+import pytest
+
+import bojax
+from bojax.strategies import Random
+from bojax.tuning import Converged
+
+SPACE = bojax.Space({"a": bojax.Float(0, 1)})
+
+
+def bowl(config):
+    return (config["a"] - 0.37) ** 2
+
+
+def comb(config):
+    """Too rough to be known anywhere but where it was measured."""
+    return math.sin(1e4 * config["a"] ** 2)
+
+
+def test_ends_the_run_with_a_regret_under_the_tolerance_and_says_why():
+    stop = Converged(tolerance=1e-2, patience=2)
+    result = bojax.minimize(bowl, SPACE, 40, callbacks=[stop], progress=False)
+    assert result.success
+    assert len(result.trials) < 25
+    assert result.fun < 1e-2
+    assert result.message.startswith("converged: the regret is believed to be under")
+    assert all(bound <= 1e-2 for bound in stop.bounds[-2:])
+
+
+def test_does_not_end_the_run_where_much_may_be_left():
+    stop = Converged(tolerance=1e-2, patience=2)
+    result = bojax.minimize(comb, SPACE, 14, callbacks=[stop], progress=False)
+    assert len(result.trials) == 14
+    assert math.isfinite(stop.bounds[-1])
+    assert result.message == "all 14 trials were run"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"tolerance": 0.0},
+        {"tolerance": math.nan},
+        {"tolerance": 1.0, "patience": 0},
+        {"tolerance": 1.0, "min_trials": 0},
+        {"tolerance": 1.0, "num_deviations": -1.0},
+    ],
+)
+def test_bad_arguments_are_refused(arguments):
+    *_, name = arguments
+    with pytest.raises(ValueError, match=f"{name}: expected"):
+        Converged(**arguments)
+
+
+def test_a_strategy_without_a_surrogate_is_refused():
+    study = bojax.Study(SPACE, Random(SPACE))
+    with pytest.raises(TypeError, match="strategy: expected a BayesOpt"):
+        Converged(1.0)(study, study.observe({"a": 0.5}, 1.0))
