@@ -12,6 +12,8 @@ from bojax.acquisitions.analytic import (
     probability_of_improvement as probability_of_improvement,
 )
 from bojax.acquisitions.analytic import upper_confidence_bound as upper_confidence_bound
+from bojax.acquisitions.average import Average as Average
+from bojax.acquisitions.average import average as average
 from bojax.acquisitions.base import Acquisition as Acquisition
 from bojax.acquisitions.base import Belief as Belief
 from bojax.acquisitions.cost import KnownCost as KnownCost

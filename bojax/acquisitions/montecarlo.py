@@ -103,6 +103,8 @@ class QLogEI(Acquisition):
         expected improvement for Bayesian optimization, section 4.
     """
 
+    logarithmic = True
+
     posterior: GPPosterior
     draws: Draws
     best_y: Float[Array, " s"]
@@ -167,6 +169,8 @@ class QLogNEI(Acquisition):
         Letham, Karrer, Ottoni and Bakshy (2019), Constrained Bayesian optimization with
         noisy experiments, equations 7 and 8; Ament et al. (2023), section 4.
     """
+
+    logarithmic = True
 
     posterior: GPPosterior
     draws: Draws

@@ -27,6 +27,7 @@ from bojax.acquisitions import (
     PiBO,
     Prior,
     QLogNEHVI,
+    average,
     optimize,
 )
 from bojax.data import Dataset, Trials
@@ -226,7 +227,7 @@ class BayesOpt(Strategy):
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
-            acquisition = self._make(belief)
+            acquisition = average(self._make, belief)
             if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
                 acquisition = AtFullFidelity(acquisition, self.space)
             x, _ = optimize(

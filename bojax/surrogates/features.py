@@ -229,6 +229,11 @@ def _(kernel: kernels.Mixed, key, count):
     return Partial(functools.partial(_mixed, space), frequencies, phases)
 
 
+@features.register
+def _(kernel: kernels.Sparse, key, count):
+    return features(kernel.mixed, key, count)
+
+
 def _owner(space: Space) -> np.ndarray:
     """Which column each coordinate of the embedding is of."""
     sizes = np.where(space.is_categorical, space.num_levels, 1)

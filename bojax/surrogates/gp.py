@@ -1,7 +1,7 @@
 """The exact Gaussian process on padded data."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from bojax.surrogates.fit import maximum_a_posteriori
 from bojax.surrogates.kernels import Kernel, Mixed, Scale, gram
 from bojax.surrogates.likelihood import (
     ConstantMean,
+    ExcessNoise,
     LinearMean,
     Parameters,
     Warping,
@@ -26,12 +27,22 @@ from bojax.surrogates.likelihood import (
     standardization,
     standardized,
     warped,
+    with_excess,
 )
 from bojax.surrogates.paths import Paths, draw
 from bojax.surrogates.priors import Priors
 
 _WARM_EVALUATIONS = 8
 """Evaluations of the likelihood in a fit that goes on from the last one."""
+
+
+def searches(afresh: bool | Bool[Array, ""]) -> dict[str, Any]:
+    """How thoroughly a fit searches, see `maximum_a_posteriori`."""
+    return {
+        "num_starts": jnp.where(afresh, 2, 1),
+        "max_evaluations": jnp.where(afresh, 100, _WARM_EVALUATIONS),
+        "ftol": jnp.where(afresh, 1e-6, 1e-5),
+    }
 
 
 class GP(Surrogate):
@@ -47,11 +58,13 @@ class GP(Surrogate):
         kernel: covariance function; default: `Scale` of `Mixed`.
         mean: "constant" or "linear".
         warping: whether to learn Kumaraswamy's warp of the inputs.
+        noise: "constant", or "heteroscedastic": learned where there is how much, see
+            `likelihood.ExcessNoise`. Known noise, `Dataset.variance`, comes on top.
         priors: of the hyperparameters, by leaf name; default: `priors.short`,
             chosen by measurement, see `benchmarks/regret`.
 
     Raises:
-        ValueError: if `mean` is neither of the two.
+        ValueError: if `mean` or `noise` is neither of its two.
 
     Example:
         >>> import bojax, jax, jax.numpy as jnp
@@ -77,9 +90,14 @@ class GP(Surrogate):
         mean: Literal["constant", "linear"] = "constant",
         warping: bool = False,
         priors: Priors | None = None,
+        noise: Literal["constant", "heteroscedastic"] = "constant",
     ):
         if mean not in ("constant", "linear"):
             raise ValueError(f"mean: expected 'constant' or 'linear', got {mean!r}")
+        if noise not in ("constant", "heteroscedastic"):
+            raise ValueError(
+                f"noise: expected 'constant' or 'heteroscedastic', got {noise!r}"
+            )
         d = space.num_columns
         zero, zeros = jnp.asarray(np.zeros(())), jnp.asarray(np.zeros(d))
         self.space = space
@@ -89,6 +107,7 @@ class GP(Surrogate):
             mean=ConstantMean(zero) if mean == "constant" else LinearMean(zero, zeros),
             log_noise=jnp.asarray(np.log(1e-2)),
             warping=Warping(space, zeros, zeros) if warping else None,
+            excess=None if noise == "constant" else ExcessNoise.zero(),
         )
         if kernel is None:
             self.parameters = hyperpriors.initial(self.parameters, self.priors)
@@ -112,9 +131,7 @@ class GP(Surrogate):
             self.priors,
             data,
             key,
-            num_starts=jnp.where(afresh, 2, 1),
-            max_evaluations=jnp.where(afresh, 100, _WARM_EVALUATIONS),
-            ftol=jnp.where(afresh, 1e-6, 1e-5),
+            **searches(afresh),
         )
         return self.replace(parameters)
 
@@ -147,7 +164,10 @@ class GP(Surrogate):
         observed = data.mask
         if pending is not None:
             data, observed = _sorted(data, pending, location)
-        residual, covariance = joint(parameters, standardized(data, location, scale))
+        noisy = with_excess(parameters, standardized(data, location, scale))
+        if parameters.excess is not None:
+            data = dataclasses.replace(data, variance=_square(scale, noisy.variance))
+        residual, covariance = joint(parameters, noisy)
         inverse_factor = invert_factor(cholesky(covariance))
         # Of a value that was predicted from those before it, nothing is left once
         # these are accounted for.
@@ -166,6 +186,12 @@ class GP(Surrogate):
             scale=scale,
             believed=data.mask & ~observed,
         )
+
+
+def _square(scale: Float[Array, ""], variance: Array) -> Array:
+    """A variance in squared units of the data, finite for values of any size."""
+    largest = jnp.finfo(variance.dtype).max
+    return jnp.minimum((scale * jnp.sqrt(variance)) ** 2, largest)
 
 
 def _sorted(
@@ -286,6 +312,14 @@ class GPPosterior(Posterior):
             believed=jnp.zeros_like(self.believed),
         )
 
+    def noise(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
+        """Variance of the noise of an observation at the rows of `x`, as learned."""
+        noise = jnp.full(x.shape[0], jnp.exp(self.parameters.log_noise))
+        if self.parameters.excess is not None:
+            points = warped(self.parameters, x)
+            noise = noise + jax.vmap(self.parameters.excess)(points)
+        return _square(self.scale, noise)
+
     @property
     def incumbent(self) -> Float[Array, " d"]:
         """The point with the best posterior mean, of those observed or pending."""
@@ -392,6 +426,11 @@ class GPPosterior(Posterior):
         point = warped(self.parameters, x[None])
         cross = self.inverse_factor @ self._cross(point)[0]
         noise = jnp.exp(self.parameters.log_noise)
+        variance = self.data.variance
+        if self.parameters.excess is not None:
+            excess = self.parameters.excess(point[0])
+            noise = noise + excess
+            variance = variance.at[row].set(_square(self.scale, excess))
         prior = self.parameters.kernel(point[0], point[0]) + noise
         floor = jnp.finfo(prior.dtype).eps * prior
         pivot = jnp.sqrt(jnp.maximum(prior - cross @ cross, floor))
@@ -409,7 +448,7 @@ class GPPosterior(Posterior):
                 x=data.x.at[row].set(x),
                 y=data.y.at[row].set(y),
                 mask=data.mask.at[row].set(True),
-                variance=data.variance,
+                variance=variance,
             ),
             inverse_factor=self.inverse_factor.at[row].set(inverse_row),
             white=self.white.at[row].set(white),

@@ -49,7 +49,25 @@ def gram(
             return kernel.profile(_squared_distances(x * weights, z * weights))
         case Mixed():
             return _mixed_gram(kernel, x, z)
+        case Composed():
+            return kernel.gram(x, z)
     return jax.vmap(lambda x: jax.vmap(lambda z: kernel(x, z))(z))(x)
+
+
+class Composed(Kernel):
+    """A kernel made of another one, through whose matrix its own is found fastest."""
+
+    @abc.abstractmethod
+    def gram(
+        self, x: Float[Array, "n d"], z: Float[Array, "m d"]
+    ) -> Float[Array, "n m"]:
+        """Covariances of every row of `x` with every row of `z`, for `gram`."""
+
+    def __call__(
+        self, x: Float[Array, " d"], z: Float[Array, " d"]
+    ) -> Float[Array, ""]:
+        """Covariance of two points."""
+        return self.gram(x[None], z[None])[0, 0]
 
 
 def _squared_distances(
@@ -416,3 +434,49 @@ def _mixed_gram(
             shared = jnp.where(a & b, own, (~a & ~b).astype(own.dtype))
             value = value * (rho[i] + (1 - rho[i]) * shared)
     return value
+
+
+class Sparse(Composed):
+    """`Mixed` with inverse squared lengthscales rho_i = tau lambda_i that shrink to 0.
+
+    Under half-Cauchy priors of the global shrinkage tau and the local lambda_i most
+    columns do not matter, and the data may let a few of them matter much: the sparse
+    axis-aligned subspaces of SAAS, to be sampled by `Bayesian`.
+
+    Args:
+        space: which columns are categories, and when each is active.
+        log_global_shrinkage: log of tau.
+        log_local_shrinkage: log of lambda, one a column.
+        logit_rho: see `Mixed`.
+
+    References:
+        Eriksson and Jankowiak (2021), High-dimensional Bayesian optimization with
+        sparse axis-aligned subspaces, section 4.1, with a Matern kernel.
+    """
+
+    space: Space = eqx.field(static=True)
+    log_global_shrinkage: Float[Array, ""]
+    log_local_shrinkage: Float[Array, " d"]
+    logit_rho: Float[Array, " c"]
+
+    @classmethod
+    def of(cls, space: Space) -> "Sparse":
+        """The kernel with tau 0.1 and every lambda 1."""
+        return cls(
+            space=space,
+            log_global_shrinkage=jnp.asarray(np.log(0.1)),
+            log_local_shrinkage=jnp.asarray(np.zeros(space.num_columns)),
+            logit_rho=jnp.asarray(np.zeros(np.sum(space.is_conditional))),
+        )
+
+    def gram(
+        self, x: Float[Array, "n d"], z: Float[Array, "m d"]
+    ) -> Float[Array, "n m"]:
+        """Those of `mixed`."""
+        return gram(self.mixed, x, z)
+
+    @property
+    def mixed(self) -> Mixed:
+        """The same function, as `Mixed` of lengthscales rho^-1/2."""
+        log_rho = self.log_global_shrinkage + self.log_local_shrinkage
+        return Mixed(self.space, -0.5 * log_rho, self.logit_rho)

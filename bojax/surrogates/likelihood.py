@@ -1,10 +1,12 @@
 """The hyperparameters of a Gaussian process and their likelihood."""
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bojax._numerics import gaussian_log_density, masked_covariance
@@ -61,18 +63,70 @@ class Warping(eqx.Module):
         return jnp.where(self.space.is_categorical, x, warped)
 
 
+_FEATURES = 32
+"""Random Fourier features of the logarithm of the noise."""
+
+_NOISE_DEVIATION = 2.0
+"""Prior standard deviation of the logarithm of the noise over the cube."""
+
+
+class ExcessNoise(eqx.Module):
+    """Noise that depends on the point, above the constant one.
+
+        variance(x) = exp(log_excess + g(x)),  g ~ GP(0, 4 RBF)
+
+    with a lengthscale of 0.3 sqrt(d) and the process in weights of random Fourier
+    features, by which it is learned jointly with everything else.
+
+    Args:
+        log_excess: log of its typical variance, in squared units of standardized data.
+        noise_weight: one a feature.
+
+    References:
+        Goldberg, Williams and Bishop (1998), Regression with input-dependent noise;
+        Rahimi and Recht (2007), Random features for large-scale kernel machines.
+    """
+
+    log_excess: Float[Array, ""]
+    noise_weight: Float[Array, " m"]
+
+    @classmethod
+    def zero(cls) -> "ExcessNoise":
+        """The same small variance everywhere."""
+        return cls(jnp.asarray(np.log(1e-2)), jnp.asarray(np.zeros(_FEATURES)))
+
+    def __call__(self, x: Float[Array, " d"]) -> Float[Array, ""]:
+        """Variance of the noise at a point, beyond the constant one."""
+        d, m = x.shape[0], self.noise_weight.shape[0]
+        rng = np.random.default_rng(0)
+        frequency = rng.normal(size=(m, d)) / (0.3 * math.sqrt(d))
+        phase = rng.uniform(0, 2 * math.pi, m)
+        angle = jnp.asarray(frequency, x.dtype) @ x + jnp.asarray(phase, x.dtype)
+        g = jnp.sum(self.noise_weight * jnp.cos(angle)) * math.sqrt(2 / m)
+        return jnp.exp(self.log_excess + _NOISE_DEVIATION * g)
+
+
 class Parameters(eqx.Module):
     """All that a fit moves."""
 
     kernel: Kernel
-    mean: ConstantMean | LinearMean
+    mean: Callable[[Float[Array, " d"]], Float[Array, ""]]
     log_noise: Float[Array, ""]
-    warping: Warping | None
+    warping: Callable[[Float[Array, " d"]], Float[Array, " d"]] | None
+    excess: Callable[[Float[Array, " d"]], Float[Array, ""]] | None = None
 
 
 def warped(parameters: Parameters, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """The points as the kernel sees them."""
     return x if parameters.warping is None else jax.vmap(parameters.warping)(x)
+
+
+def with_excess(parameters: Parameters, data: Dataset) -> Dataset:
+    """Standardized data with the learned noise of each point added to its known one."""
+    if parameters.excess is None:
+        return data
+    excess = jax.vmap(parameters.excess)(warped(parameters, data.x))
+    return Dataset(data.x, data.y, data.mask, data.variance + excess)
 
 
 def standardization(
@@ -121,4 +175,5 @@ def log_likelihood(parameters: Parameters, data: Dataset) -> Float[Array, ""]:
         Rasmussen and Williams (2006), equation 2.30.
     """
     constant = 0.5 * math.log(2 * math.pi) * jnp.sum(data.mask)
+    data = with_excess(parameters, data)
     return gaussian_log_density(*joint(parameters, data)) - constant

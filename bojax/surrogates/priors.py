@@ -33,6 +33,13 @@ class Prior(eqx.Module):
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Log density, up to a constant, elementwise."""
 
+    @abc.abstractmethod
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Log slope of what the density is of, as a function of the leaf.
+
+        Added to the log density it makes one of the leaf, which is what is sampled.
+        """
+
 
 class Normal(Prior):
     """A normal density of the leaf itself."""
@@ -46,6 +53,10 @@ class Normal(Prior):
     def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """-(leaf - mean)^2 / (2 deviation^2)."""
         return -0.5 * ((leaf - self.mean) / self.deviation) ** 2
+
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Zero: the density is of the leaf."""
+        return jnp.zeros_like(leaf)
 
 
 class LogNormal(Prior):
@@ -61,6 +72,10 @@ class LogNormal(Prior):
         """-(leaf - mean)^2 / (2 deviation^2) - leaf."""
         return -0.5 * ((leaf - self.mean) / self.deviation) ** 2 - leaf
 
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Of exp(leaf)."""
+        return leaf
+
 
 class Gamma(Prior):
     """A gamma density of exp(leaf)."""
@@ -75,6 +90,10 @@ class Gamma(Prior):
         """(concentration - 1) leaf - rate exp(leaf)."""
         return (self.concentration - 1) * leaf - self.rate * jnp.exp(leaf)
 
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Of exp(leaf)."""
+        return leaf
+
 
 class InverseSquare(Prior):
     """exp(-strength (w + 1 / w)) of the weight w = exp(-2 leaf), Optuna's choice."""
@@ -88,11 +107,32 @@ class InverseSquare(Prior):
         """-strength (w + 1 / w)."""
         return -self.strength * (jnp.exp(-2 * leaf) + jnp.exp(2 * leaf))
 
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Of exp(-2 leaf), up to a constant."""
+        return -2 * leaf
+
+
+class HalfCauchy(Prior):
+    """A half-Cauchy density of exp(leaf): much at zero, and a heavy tail."""
+
+    scale: float = eqx.field(static=True)
+    initial: float = eqx.field(static=True)
+    lower: float = eqx.field(static=True)
+    upper: float = eqx.field(static=True)
+
+    def log_density(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """-log(1 + (exp(leaf) / scale)^2)."""
+        return -jax.nn.softplus(2 * (leaf - math.log(self.scale)))
+
+    def log_jacobian(self, leaf: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Of exp(leaf)."""
+        return leaf
+
 
 Priors = Mapping[str, Prior]
 """A prior for each name of a leaf."""
 
-_SHARED: Priors = {
+_SHARED: dict[str, Prior] = {
     "bias": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "slope": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "logit_rho": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=5.0),
@@ -101,6 +141,35 @@ _SHARED: Priors = {
     "log_weight_variance": Normal(mean=0.0, deviation=2.0, initial=0.0),
     "log_warp_a": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
     "log_warp_b": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-2.0, upper=2.0),
+    "log_excess": Normal(
+        mean=math.log(1e-2),
+        deviation=2.0,
+        initial=math.log(1e-2),
+        lower=math.log(1e-6),
+        upper=math.log(10.0),
+    ),
+    "noise_weight": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-6.0, upper=6.0),
+    "task_weight": Normal(mean=0.0, deviation=1.0, initial=1.0),
+    "log_task_variance": LogNormal(
+        mean=0.0,
+        deviation=1.5,
+        initial=math.log(0.1),
+        lower=math.log(1e-4),
+        upper=math.log(1e2),
+    ),
+    "log_source_noise": LogNormal(
+        mean=-8.0,
+        deviation=2.0,
+        initial=math.log(1e-3),
+        lower=math.log(1e-6),
+        upper=math.log(10.0),
+    ),
+    "task_bias": Normal(mean=0.0, deviation=0.5, initial=0.0, lower=-5.0, upper=5.0),
+    "encoder_weight": Normal(mean=0.0, deviation=1.0, initial=0.0),
+    "log_global_shrinkage": HalfCauchy(
+        scale=0.1, initial=math.log(0.1), lower=-12.0, upper=6.0
+    ),
+    "log_local_shrinkage": HalfCauchy(scale=1.0, initial=0.0, lower=-12.0, upper=12.0),
 }
 _LENGTHSCALE = {"lower": math.log(5e-3), "upper": math.log(1e2)}
 _VARIANCE = {"initial": 0.0, "lower": math.log(1e-3), "upper": math.log(1e3)}
@@ -195,6 +264,20 @@ def short(num_columns: int) -> Priors:
         ),
         "log_variance": LogNormal(mean=0.0, deviation=1.5, **_VARIANCE),
         "log_noise": LogNormal(mean=-8.0, deviation=2.0, **_NOISE),
+    }
+
+
+def saas(num_columns: int) -> Priors:
+    """For `kernels.Sparse`: most columns do not matter, a few do.
+
+    References:
+        Eriksson and Jankowiak (2021), High-dimensional Bayesian optimization with
+        sparse axis-aligned subspaces, equation 2, for the shrinkage; BoTorch 0.18, for
+        the output scale. The noise is as in `short`.
+    """
+    return {
+        **short(num_columns),
+        "log_variance": Gamma(concentration=2.0, rate=0.15, **_VARIANCE),
     }
 
 

@@ -51,6 +51,7 @@ KERNELS = {
     "Columns": lambda: kernels.Columns(kernels.RBF(jnp.full(2, -0.5)), (2, 0)),
     "Mixed": lambda: kernels.Mixed.of(NUMBERS),
     "Mixed, conditional": conditional,
+    "Sparse": lambda: kernels.Sparse.of(CONDITIONAL),
 }
 
 

@@ -515,3 +515,47 @@ def test_everything_is_finite_and_sane_whatever_the_data(x64, kind, size):
     if size == "ordinary" and kind != "none":
         assert bool(jnp.all(jnp.isfinite(variances)))
         assert float(variances[1]) <= float(variances.max())
+
+
+def noisy_line(n=120):
+    """A line whose noise grows from a hundredth to one."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(n, 1))
+    deviation = 10 ** (2 * x[:, 0] - 2)
+    y = 3 * x[:, 0] + deviation * rng.normal(size=n)
+    return Dataset.of(jnp.asarray(x), jnp.asarray(y))
+
+
+def test_heteroscedastic_noise_is_learned():
+    with jax.enable_x64(True):
+        space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+        data, key = noisy_line(), jax.random.key(0)
+        gp = GP(space, noise="heteroscedastic").fit(data, key)
+        plain = GP(space).fit(data, key)
+        assert gp.log_likelihood(data) > plain.log_likelihood(data) + 10
+        posterior = gp.condition(data)
+        x = jnp.array([[0.1], [0.5], [0.9]])
+        found = jnp.sqrt(posterior.noise(x))
+        # An estimate from some thirty values each, of deviations a factor ten apart.
+        np.testing.assert_allclose(np.log10(found), [-1.8, -1.0, -0.2], atol=0.35)
+        flat = plain.condition(data).noise(x)
+        np.testing.assert_allclose(flat, flat[0])
+        # What is learned counts as the variance of each observation.
+        own = posterior.noise(data.x) - posterior.noise(data.x).min()
+        variance = posterior.data.variance - posterior.data.variance.min()
+        np.testing.assert_allclose(variance, own, atol=1e-8)
+
+
+def test_an_appended_point_has_the_noise_of_its_place():
+    with jax.enable_x64(True):
+        space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+        gp = GP(space, noise="heteroscedastic").fit(noisy_line(40), jax.random.key(0))
+        data = noisy_line(40)
+        first = jax.tree.map(lambda leaf: leaf[:30], data)
+        whole = gp.condition(data)
+        posterior = gp.condition(first).fantasize(data.x[30:], data.y[30:])
+        # Their standardizations differ, hence the noise in units of each.
+        ratio = posterior.data.variance / posterior.scale**2
+        np.testing.assert_allclose(
+            ratio, whole.data.variance / whole.scale**2, rtol=1e-8
+        )

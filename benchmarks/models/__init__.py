@@ -1,0 +1,1 @@
+"""Surrogates: their speed and scale, by themselves and beside others."""

@@ -1,0 +1,85 @@
+"""The choice among surrogates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bojax
+from bojax.data import Dataset
+from bojax.surrogates import GP, Best, best, kernels, priors, saas
+
+SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+
+
+def linear():
+    return GP(SPACE, kernel=kernels.Linear(jnp.zeros(1)))
+
+
+def periodic():
+    kernel = kernels.Periodic(jnp.zeros(1), jnp.full(1, -1.0))
+    return GP(SPACE, kernel=kernels.Scale(jnp.zeros(()), kernel))
+
+
+def data(fn, n=14):
+    x = np.random.default_rng(0).uniform(size=(n, 1))
+    noise = 0.05 * np.random.default_rng(1).normal(size=n)
+    y = jnp.asarray(fn(x[:, 0]) + noise)
+    return Dataset.of(jnp.asarray(x), y, capacity=n + 3)
+
+
+CASES = [(lambda x: 3 * x, 0), (lambda x: np.sin(25 * x), 1)]
+
+
+@pytest.mark.parametrize("by", ["evidence", "leave-one-out"])
+def test_chooses_what_made_the_data(by):
+    with jax.enable_x64(True):
+        model, x = Best([linear(), periodic()], by), jnp.array([[0.3], [0.8]])
+        for fn, expected in CASES:
+            fitted = model.fit(data(fn), jax.random.key(0))
+            assert int(fitted.index) == expected
+            alone = model.surrogates[expected].fit(data(fn), jax.random.key(0))
+            posterior, other = fitted.condition(data(fn)), alone.condition(data(fn))
+            np.testing.assert_allclose(posterior(x).mean, other(x).mean, atol=1e-8)
+            np.testing.assert_allclose(
+                posterior(x).covariance, other(x).covariance, atol=1e-8
+            )
+
+
+def test_scores_are_what_they_are_called():
+    with jax.enable_x64(True):
+        gp, table = GP(SPACE), data(np.sin)
+        posterior = gp.condition(table)
+        np.testing.assert_allclose(
+            best.evidence(posterior), gp.log_likelihood(table), rtol=1e-8
+        )
+        # Left out by hand, with the same standardization.
+        total, covariance = 0.0, None
+        y = (table.y - posterior.location) / posterior.scale
+        inside = np.flatnonzero(table.mask)
+        x = table.x[inside]
+        covariance = np.asarray(kernels.gram(gp.parameters.kernel, x, x))
+        covariance = covariance + np.exp(gp.parameters.log_noise) * np.eye(len(x))
+        residual = np.asarray(y[inside] - gp.parameters.mean.bias)
+        for i in range(len(x)):
+            rest = np.arange(len(x)) != i
+            weights = np.linalg.solve(
+                covariance[np.ix_(rest, rest)], covariance[rest, i]
+            )
+            variance = covariance[i, i] - weights @ covariance[rest, i]
+            z = residual[i] - weights @ residual[rest]
+            total += -0.5 * (z**2 / variance + np.log(2 * np.pi * variance))
+        np.testing.assert_allclose(best.leave_one_out(posterior), total, rtol=1e-7)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="surrogates: expected at least one"):
+        Best([])
+    with pytest.raises(TypeError, match="got one with a Mixture"):
+        Best([saas(SPACE, 4, 2, 1)]).condition(data(np.sin))
+
+
+def test_candidates_may_have_priors_of_their_own():
+    model = Best([GP(SPACE, priors=priors.optuna(1)), GP(SPACE, warping=True)])
+    fitted = model.fit(data(np.exp), jax.random.key(0))
+    assert np.isfinite(fitted.parameters.scores).all()
