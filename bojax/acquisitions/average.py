@@ -22,32 +22,32 @@ class Average(Acquisition):
         log alpha(x) = log mean_s exp(log alpha_s(x))
 
     Args:
-        each: the acquisitions, stacked along a leading axis.
+        acquisition: under each of them, stacked along a leading axis.
 
     References:
         Snoek, Larochelle and Adams (2012), Practical Bayesian optimization of machine
         learning algorithms, equation 4.
     """
 
-    each: Acquisition
+    acquisition: Acquisition
 
     @property
     def logarithmic(self) -> bool:
         """Whether values are logarithms."""
-        return self.each.logarithmic
+        return self.acquisition.logarithmic
 
     @property
     def chooses_fidelity(self) -> bool:
         """Whether the acquisitions weigh the fidelity of an evaluation."""
-        return self.each.chooses_fidelity
+        return self.acquisition.chooses_fidelity
 
     def complete(self, x: Float[Array, "q d"]) -> Float[Array, "rows d"]:
         """The batch with the rows that the first adds to it, which all then share."""
-        return complete(jax.tree.map(lambda leaf: leaf[0], self.each), x)
+        return complete(jax.tree.map(lambda leaf: leaf[0], self.acquisition), x)
 
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The average at a batch."""
-        values = jax.vmap(lambda acquisition: acquisition(x))(self.each)
+        values = jax.vmap(lambda acquisition: acquisition(x))(self.acquisition)
         if self.logarithmic:
             return jax.nn.logsumexp(values) - jnp.log(values.size)
         return jnp.mean(values)

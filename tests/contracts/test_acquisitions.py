@@ -43,6 +43,12 @@ def minima(posterior):
     return acquisitions.sample_minima(posterior.sample(KEY, 8, 64), SPACE, KEY)
 
 
+def stacked(posterior):
+    """Of two posteriors of one factor."""
+    make = lambda posterior: acquisitions.LogEI(posterior, jnp.asarray(BEST))
+    return eqx.filter_vmap(make)(several(posterior, 2).each)
+
+
 MAKE = {
     "LogEI": lambda posterior: acquisitions.LogEI(posterior, jnp.asarray(BEST)),
     "EI": lambda posterior: acquisitions.EI(posterior, jnp.asarray(BEST)),
@@ -83,6 +89,7 @@ MAKE = {
     "PerCost": lambda posterior: acquisitions.PerCost(
         acquisitions.LogEI(posterior, BEST), acquisitions.KnownCost(SPACE, dear)
     ),
+    "Average": lambda posterior: acquisitions.Average(stacked(posterior)),
     "PiBO": lambda posterior: acquisitions.PiBO(
         acquisitions.LogEI(posterior, BEST), left, 0.5
     ),

@@ -99,7 +99,14 @@ def belief(*posteriors):
         data.x[:6], jnp.arange(6, dtype=jnp.int32), Status.DONE, y=data.y[:6, None]
     )
     constraints = stack(posteriors[1:]) if posteriors[1:] else None
-    return Belief(stack(posteriors[:1]), constraints, None, trials, jax.random.key(0))
+    return Belief(
+        objectives=stack(posteriors[:1]),
+        constraints=constraints,
+        log_cost=None,
+        reference=None,
+        trials=trials,
+        key=jax.random.key(0),
+    )
 
 
 MAKE = [acquisitions.LogEI, acquisitions.EI, acquisitions.PI, acquisitions.UCB]

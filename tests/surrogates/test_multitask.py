@@ -9,7 +9,7 @@ import pytest
 import bojax
 from bojax.data import Dataset
 from bojax.surrogates import GP, MultiTask, multitask, source
-from bojax.surrogates.likelihood import joint
+from bojax.surrogates.likelihood import joint, with_excess
 from bojax.surrogates.outcomes import unchanged
 
 BRANIN = bojax.problems.get("branin")
@@ -76,7 +76,7 @@ def test_conditioning_in_two_steps_is_conditioning_on_everything():
         posterior = model.condition(data)
         found = posterior(x)
         # Written out: the joint normal of all tasks.
-        everything = model._all(data)
+        everything = with_excess(model.parameters, model._all(data))
         residual, covariance = joint(model.parameters, everything)
         points = multitask._of_task(x, 0)
         kernel = model.parameters.kernel
