@@ -1,7 +1,9 @@
 """What every test shares: a quiet display, both precisions, repeatable examples."""
 
+import gc
 import importlib.metadata
 import os
+import pathlib
 
 # Most of the suite's time is compilation, of programs that run once and briefly: let
 # XLA optimize less. It reads this when it starts. An option that it does not know ends
@@ -32,3 +34,17 @@ def x64(request: pytest.FixtureRequest):
     """Runs a test in single and again in double precision; says which."""
     with jax.enable_x64(request.param):
         yield request.param
+
+
+_MOST_MAPPINGS = 30_000
+"""Of memory by a process: Linux allows 65,530, and a compilation beyond crashes."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs():
+    """Drops compiled programs between modules before there are too many of them."""
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()

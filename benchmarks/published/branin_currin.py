@@ -9,27 +9,18 @@ import numpy as np
 
 import bojax
 from benchmarks.published.protocol import Protocol, main
-from bojax import pareto
-from bojax.problems import synthetic
+from bojax import pareto, problems
 from bojax.strategies import BayesOpt
 from bojax.surrogates import GP, kernels, priors
 
-_SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Float(0.0, 1.0)})
-_REFERENCE = np.array([18.0, 6.0])
+_PROBLEM = problems.branin_currin()
+_SPACE, _REFERENCE = _PROBLEM.space, np.array(_PROBLEM.reference)
 _DEVIATION = jnp.array([15.19, 0.63])
 _INITIAL, _BATCH, _ROUNDS = 6, 4, 20
 _SMOOTH = kernels.Scale(jnp.zeros(()), kernels.RBF(jnp.full(2, math.log(0.3))))
 
 
-@jax.jit
-@jax.vmap
-def _objectives(x):
-    a, b = x
-    branin = synthetic.branin(jnp.stack([15 * a - 5, 15 * b]))
-    above = 2300 * a**3 + 1900 * a**2 + 2092 * a + 60
-    below = 100 * a**3 + 500 * a**2 + 4 * a + 20
-    decay = 1 - jnp.exp(-1 / (2 * jnp.maximum(b, 1e-9)))
-    return jnp.stack([branin, decay * above / below])
+_objectives = jax.jit(jax.vmap(_PROBLEM.fn))
 
 
 def _runner(strategy: BayesOpt) -> Callable[[int], np.ndarray]:
@@ -69,11 +60,11 @@ if __name__ == "__main__":
         _protocol(
             "branin_currin",
             "BayesOpt(space, GP(space, Scale(RBF)), reference=(18, 6))",
-            BayesOpt(_SPACE, smooth, reference=_REFERENCE.tolist()),
+            BayesOpt(_SPACE, smooth, reference=_PROBLEM.reference),
         ),
         _protocol(
             "branin_currin_default",
             "BayesOpt(space, reference=(18, 6))",
-            BayesOpt(_SPACE, reference=_REFERENCE.tolist()),
+            BayesOpt(_SPACE, reference=_PROBLEM.reference),
         ),
     )

@@ -58,6 +58,16 @@ def branin(z: Float[Array, "2"]) -> Float[Array, ""]:
     return bend**2 + 10 * (1 - 1 / (8 * math.pi)) * jnp.cos(u) + 10
 
 
+def currin(z: Float[Array, "2"]) -> Float[Array, ""]:
+    """A ridge that falls off exponentially."""
+    u, v = z
+    above = 2300 * u**3 + 1900 * u**2 + 2092 * u + 60
+    below = 100 * u**3 + 500 * u**2 + 4 * u + 20
+    # At v = 0 the exponential is zero, and so is its slope.
+    decay = jnp.exp(-1 / (2 * jnp.maximum(v, 1e-3)))
+    return (1 - decay) * above / below
+
+
 def camelback(z: Float[Array, "2"]) -> Float[Array, ""]:
     """Six minima, two of them global."""
     u, v = z
