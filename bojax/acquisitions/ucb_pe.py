@@ -36,7 +36,7 @@ class UCBPE(Acquisition):
         >>> gp = bojax.surrogates.GP(bojax.Space({"a": bojax.Float(0, 1)}))
         >>> data = bojax.Dataset.of(jnp.array([[0.0], [1.0]]), jnp.array([0.0, 1.0]))
         >>> explore = UCBPE(gp.condition(data), explore=True)
-        >>> bool(explore(jnp.array([[0.4]])) > explore(jnp.array([[0.0]])))
+        >>> bool(explore(jnp.array([[0.2]])) > explore(jnp.array([[0.0]])))
         True
 
     References:

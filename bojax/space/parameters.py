@@ -137,9 +137,9 @@ class Fidelity(Float):
 
     Example:
         >>> import bojax
-        >>> space = bojax.Space({"epochs": bojax.Fidelity(1, 81, log=True)})
+        >>> space = bojax.Space({"epochs": bojax.Fidelity(1, 9)})
         >>> space.decode([0.5])
-        {'epochs': 9.0}
+        {'epochs': 5.0}
     """
 
     def __init__(self, low: Any, high: Any, log: Any = False, step: Any = None):
