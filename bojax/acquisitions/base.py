@@ -24,20 +24,20 @@ class Belief(eqx.Module):
             what is predicted for them.
         constraints: posteriors of the measured constraints, met where <= 0; their rows
             are those of `objectives`.
-        log_cost: posterior of the logarithm of the cost, if it is to be learned.
         reference: of several objectives, the corner beyond which nothing is gained.
         trials: everything asked for and told, what is pending included.
         key: of whatever is random in the choice of this one point.
         space: what is searched; None where nobody said.
+        log_cost: posterior of the logarithm of the cost, if it is to be learned.
     """
 
     objectives: Several
     constraints: Several | None
-    log_cost: Any
     reference: Float[Array, " m"] | None
     trials: Trials
     key: PRNGKeyArray
     space: Space | None = eqx.field(static=True, default=None)
+    log_cost: Any = None
 
     @property
     def posterior(self) -> GPPosterior:
