@@ -19,7 +19,7 @@ class Protocol:
     """One published run.
 
     Args:
-        name: of the module, and of the files of its results.
+        name: of the files of its results.
         method: what runs, as a user would write it.
         description: the protocol in a sentence or two.
         published: the published figure and its source.
@@ -105,5 +105,6 @@ def _summarize(protocol: Protocol) -> None:
     ]
     if protocol.summary is not None:
         lines.append(f"- {protocol.summary(final)}")
-    lines += ["", f"Made by `python -m benchmarks.published.{protocol.name}`.", ""]
+    module = sys.modules["__main__"].__spec__.name
+    lines += ["", f"Made by `python -m {module}`.", ""]
     (RESULTS / f"{protocol.name}.md").write_text("\n".join(lines))

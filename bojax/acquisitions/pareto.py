@@ -5,6 +5,7 @@ in closed form, because the objectives are independent. So no draw is made of th
 point of a batch, and no smooth stand-in for an improvement is needed.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -95,6 +96,12 @@ class Cells(eqx.Module):
         bounds = jnp.sort(jnp.append(y[:, -1], reference[-1]))
         return cls(edges, bounds, jnp.searchsorted(bounds, least))
 
+    def first(self, count: int) -> "Cells":
+        """The same region, of a front that has no more points than this."""
+        cells = (slice(count + 1),) * self.bound.ndim
+        edges, bounds = self.edges[:, : count + 1], self.bounds[: count + 1]
+        return Cells(edges, bounds, self.bound[cells])
+
     def log_improvement(
         self, mean: Float[Array, " m"], variance: Float[Array, " m"]
     ) -> Float[Array, ""]:
@@ -180,6 +187,27 @@ class _Gain(eqx.Module):
     def _cells(self, front: Float[Array, "n m"]) -> Cells:
         return Cells.of(front, jnp.all(jnp.isfinite(front), axis=1), self.reference)
 
+    def _improvements(
+        self, cells: Cells, mean: Float[Array, "s m"], variance: Float[Array, " m"]
+    ) -> Float[Array, " s"]:
+        """Of each draw, over as many cells as the longest of their fronts needs.
+
+        That does not depend on where the point is: of many points, too, one branch is
+        evaluated.
+        """
+
+        def over(count: int) -> Float[Array, " s"]:
+            few = jax.vmap(lambda cells: cells.first(count))(cells)
+            improvement = jax.vmap(Cells.log_improvement, in_axes=(0, 0, None))
+            return improvement(few, mean, variance)
+
+        most = cells.edges.shape[-1] - 1
+        counts = sorted({max(most // 4, 1), max(most // 2, 1), most})
+        used = jnp.sum(cells.edges[:, 0] < self.reference[0], axis=1)
+        which = jnp.searchsorted(jnp.asarray(counts), jnp.max(used))
+        branches = [functools.partial(over, count) for count in counts]
+        return jax.lax.switch(which, branches)
+
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log of the mean over draws of what the rows of `x` add together."""
         q = self.base.shape[2]
@@ -187,10 +215,9 @@ class _Gain(eqx.Module):
             raise ValueError(
                 f"x: expected a batch of {q} points, as q says, got shape {x.shape}"
             )
-        improvement = jax.vmap(Cells.log_improvement, in_axes=(0, 0, None))
         if q == 1:
             mean, variance = jax.vmap(lambda draws: draws.marginal(x[0]))(self.draws)
-            return _log_mean(improvement(self.cells, mean.T, variance))
+            return _log_mean(self._improvements(self.cells, mean.T, variance))
 
         def joint(draws):
             mean, covariance = draws(x)
@@ -206,7 +233,7 @@ class _Gain(eqx.Module):
             front = jnp.concatenate([self.front, values[:, :point]], axis=1)
             cells = self.cells if point == 0 else jax.vmap(self._cells)(front)
             means, variance = mean[:, :, point].T, sigma[:, point] ** 2
-            each.append(improvement(cells, means, variance))
+            each.append(self._improvements(cells, means, variance))
         return _log_mean(jax.nn.logsumexp(jnp.stack(each), axis=0))
 
 

@@ -7,6 +7,7 @@ Every function returns the axes it drew on and shows nothing: save them with
 from bojax.plots.curves import curve as curve
 from bojax.plots.curves import curves as curves
 from bojax.plots.curves import families as families
+from bojax.plots.fronts import front as front
 from bojax.plots.planes import posterior_2d as posterior_2d
 from bojax.plots.runs import history as history
 from bojax.plots.slices import posterior_1d as posterior_1d

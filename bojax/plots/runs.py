@@ -21,6 +21,9 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
     Returns:
         The axes, in the objective's own sense and units.
 
+    Raises:
+        ValueError: if there are several objectives.
+
     Example:
         >>> import bojax
         >>> space = bojax.Space({"a": bojax.Float(-1, 1)})
@@ -32,13 +35,18 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
         ('trial', 'value')
     """
     panel: Axes = _style.new_axes(6.0, 3.5, 1, 1)[0, 0] if ax is None else ax
+    if not isinstance(run.direction, str):
+        raise ValueError(
+            f"run: expected one of one objective, got {len(run.direction)}; see `front`"
+        )
     finished = [trial for trial in run.trials if trial.finished]
     number = np.array([trial.number for trial in finished], int)
     value = np.array([trial.value for trial in finished], float)
     state = np.array([trial.state for trial in finished], str)
 
     lowest = np.fmin.accumulate(value)
-    best = lowest if _minimized(run, value) else np.fmax.accumulate(value)
+    minimized = run.direction == "minimize"
+    best = lowest if minimized else np.fmax.accumulate(value)
     done, stopped, failed = (state == s for s in ("done", "stopped", "failed"))
     panel.step(
         number, best, where="post", color=_style.SURROGATE, lw=1.8, label="best so far"
@@ -50,7 +58,7 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
             number[stopped], value[stopped], **dot, mfc="none", label="stopped early"
         )
     if failed.any():
-        bad_edge = 0.98 if best is lowest else 0.02
+        bad_edge = 0.98 if minimized else 0.02
         panel.plot(
             number[failed],
             np.full(failed.sum(), bad_edge),
@@ -64,10 +72,3 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
     panel.legend(**_style.LEGEND)
     _style.tidy(panel)
     return panel
-
-
-def _minimized(run: Result | Study, value: np.ndarray) -> bool:
-    """Whether low is good: the best value is then also the lowest."""
-    if isinstance(run, Study):
-        return run.direction == "minimize"
-    return not np.any(value < run.fun)

@@ -37,6 +37,7 @@ class Result:
         message: why the run ended.
         pareto: the trials that no other beats in every objective; of one objective, the
             best one.
+        direction: "minimize" or "maximize"; for several objectives a tuple of these.
     """
 
     x: dict[str, Any] | None
@@ -45,6 +46,7 @@ class Result:
     success: bool
     message: str
     pareto: tuple[Trial, ...] = ()
+    direction: str | tuple[str, ...] = "minimize"
 
     @property
     def x_iters(self) -> list[dict[str, Any]]:
@@ -286,6 +288,7 @@ def _result(study: Study, planned: bool, message: str) -> Result:
         success=planned and bool(front),
         message=message,
         pareto=tuple(front),
+        direction=study.direction,
     )
 
 

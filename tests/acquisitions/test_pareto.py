@@ -111,6 +111,20 @@ def test_a_front_that_is_too_long_is_thinned_out_evenly():
     assert edges[31] == 1
 
 
+@pytest.mark.parametrize("m", [2, 3])
+def test_cells_that_no_front_needs_change_nothing(m):
+    rng = np.random.default_rng(0)
+    y = jnp.asarray(rng.uniform(size=(12, m)))
+    cells = Cells.of(y, jnp.arange(12) < 5, jnp.full(m, 1.2))
+    assert cells.edges.shape == (m - 1, 13)
+    few = cells.first(5)
+    assert few.bound.shape == (6,) * (m - 1)
+    mean, variance = jnp.full(m, 0.3), jnp.full(m, 0.04)
+    expected = log_improvement(cells, mean, variance)
+    np.testing.assert_allclose(log_improvement(few, mean, variance), expected, 1e-12)
+    assert abs(log_improvement(cells.first(4), mean, variance) - expected) > 1e-6
+
+
 @pytest.mark.parametrize("acquisition", [QLogEHVI, QLogNEHVI])
 def test_two_points_are_worth_more_than_one_and_less_than_their_sum(acquisition):
     outputs, reference = posteriors(2), jnp.full(2, 2.0)
