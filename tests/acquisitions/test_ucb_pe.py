@@ -79,16 +79,24 @@ def explores(gp, trials, keys):
     [(False, -8.0, 0.1), (False, 3.0, 0.7), (True, -8.0, 0.75), (True, 3.0, 0.75)],
 )
 def test_who_explores(pending, log_noise, chance):
-    trials = Trials.empty(8, 1)
-    trials = trials.append(
-        jnp.asarray(X), jnp.arange(5), Status.DONE, y=jnp.asarray(Y[:, None])
-    )
-    if pending:
-        trials = trials.append(jnp.full((1, 1), 0.5), jnp.array([5]), Status.PENDING)
-    gp = eqx.tree_at(lambda gp: gp.parameters.log_noise, GIVEN, jnp.asarray(log_noise))
-    count = 2000
-    share = explores(gp, trials, jax.random.split(jax.random.key(0), count)).mean()
-    assert abs(share - chance) < 5 * np.sqrt(chance * (1 - chance) / count)
+    with jax.enable_x64(True):
+        trials = Trials.empty(8, 1)
+        trials = trials.append(
+            jnp.asarray(X),
+            jnp.arange(5, dtype=np.int32),
+            Status.DONE,
+            y=jnp.asarray(Y[:, None]),
+        )
+        if pending:
+            trials = trials.append(
+                jnp.full((1, 1), 0.5), jnp.array([5], np.int32), Status.PENDING
+            )
+        gp = eqx.tree_at(
+            lambda gp: gp.parameters.log_noise, GIVEN, jnp.asarray(log_noise)
+        )
+        count = 2000
+        share = explores(gp, trials, jax.random.split(jax.random.key(0), count)).mean()
+        assert abs(share - chance) < 5 * np.sqrt(chance * (1 - chance) / count)
 
 
 @pytest.mark.long

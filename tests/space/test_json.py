@@ -98,7 +98,7 @@ def parameter(**changes):
         ),
         (changed(parameters=[]), ValueError, "parameters: expected at least one"),
         (parameter(name=3), ValueError, "parameters: expected objects with a name"),
-        (parameter(type="fidelity"), ValueError, "'a': expected a type .* got 'fideli"),
+        (parameter(type="double"), ValueError, "'a': expected a type .* got 'double'"),
         (parameter(type=[]), ValueError, r"parameter 'a': expected a type .* got \[\]"),
         (parameter(unit="s"), ValueError, "parameter 'a': expected no key 'unit'"),
         (parameter(low="gone"), ValueError, "parameter 'a': expected a key 'low'"),
