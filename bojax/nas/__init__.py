@@ -5,6 +5,8 @@ from bojax.nas.base import Cost as Cost
 from bojax.nas.base import Graph as Graph
 from bojax.nas.cell import Cell as Cell
 from bojax.nas.chain import Chain as Chain
+from bojax.nas.kernel import Aligned as Aligned
+from bojax.nas.kernel import ChainKernel as ChainKernel
 from bojax.nas.kernel import PathKernel as PathKernel
 from bojax.nas.morphisms import add_skip as add_skip
 from bojax.nas.morphisms import deepen as deepen

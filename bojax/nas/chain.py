@@ -93,7 +93,7 @@ class Chain(Architectures):
         if skips:
             for i, j in itertools.combinations(range(depth + 1), 2):
                 if j > i + 1:
-                    columns[_name(i, j)] = Categorical(
+                    columns[skip_name(i, j)] = Categorical(
                         False, True, when={"depth": (j, depth)}
                     )
         self.space = Space(columns)
@@ -116,7 +116,7 @@ class Chain(Architectures):
             skips = {
                 i: Convolution(1, widths[i], widths[-1], active=False)
                 for i in range(j - 1)
-                if config.get(_name(i, j), False)
+                if config.get(skip_name(i, j), False)
             }
             blocks.append((block(kind, widths[-1], width, kernel, ratio), skips))
             widths.append(width)
@@ -162,5 +162,6 @@ class Chain(Architectures):
         return ChainNetwork(self.blocks(config), width, self.classes, rngs)
 
 
-def _name(i: int, j: int) -> str:
+def skip_name(i: int, j: int) -> str:
+    """The parameter that says whether block `j` reads the output of block `i`."""
     return f"skip{i}{j}" if j < 10 else f"skip{i}_{j}"
