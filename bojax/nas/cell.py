@@ -1,9 +1,9 @@
 """Micro spaces: a small graph with operations on its edges, repeated."""
 
-import functools
 import itertools
 from typing import TYPE_CHECKING
 
+from bojax.nas import sums
 from bojax.nas.base import Architectures, Config, Cost, Graph, count
 from bojax.space import Categorical, Space
 
@@ -101,25 +101,13 @@ class Cell(Architectures):
         return kept
 
     def canonical(self, config: Config) -> str:
-        """What the cell computes, as a sum of operations on sums, in sorted order.
+        """What the cell computes: a sum of operations on sums, in an order of its own.
 
         Isomorphic cells are equal, edges that lead nowhere do not count, and a skip is
-        nothing but its node. Two uses of one operation read like two operations.
+        nothing but its node. An operation that is read twice is not two operations,
+        which have weights of their own; two means of the same are one.
         """
-        edges = self.useful(config)
-
-        @functools.cache
-        def terms(node: int) -> tuple[str, ...]:
-            if node == 0:
-                return ("x",)
-            found: list[str] = []
-            for (i, j), op in edges.items():
-                if j == node:
-                    inner = terms(i)
-                    found += inner if op == "skip" else [f"{op}({'+'.join(inner)})"]
-            return tuple(sorted(found))
-
-        return "+".join(terms(self.nodes - 1))
+        return sums.canonical(sums.of_edges(self.useful(config), self.nodes - 1))
 
     def graph(self, config: Config) -> Graph:
         """A node for each useful operation; edges where one reads the other."""

@@ -95,9 +95,16 @@ def widen(
     layer: int,
     width: int,
     key: PRNGKeyArray,
-    noise: float = 0.0,
+    noise: float = 0.1,
+    shared: bool = False,
 ) -> tuple[Specification, State]:
-    """More channels in one layer: copies of random ones, who share what they sent on.
+    """More channels in one layer: near copies of random ones, of which nobody reads.
+
+    The weights with which they are read are zero, and their gradients are not: so the
+    network is exactly the same, and every new channel goes a way of its own. With
+    `shared` a copy and its original share what the original sent on instead. That is
+    exact without noise only, and then their gradients are the same too: **copies never
+    part**.
 
     Args:
         specification: of the network.
@@ -106,14 +113,14 @@ def widen(
         width: its new number of channels.
         key: of the choice of channels, and of the noise.
         noise: by which the filters of the copies differ from the originals, relative to
-            the filters' spread, and their shares from equal ones. At 0 the network is
-            exactly the same, and so are the gradients of copies, which never part.
+            the filters' spread.
+        shared: whether copies take over a share of what their originals sent on.
 
     Raises:
         ValueError: if there is no such layer, or the width is less than it was.
 
     References:
-        Chen, Goodfellow and Shlens (2016), Net2Net, section 2.2.
+        Chen, Goodfellow and Shlens (2016), Net2Net, section 2.2, for `shared`.
     """
     _check_layer(specification, layer)
     old = specification.layers[layer - 1]
@@ -121,16 +128,17 @@ def widen(
         raise ValueError(f"width: expected at least {old.width}, got {width}")
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise: expected a number >= 0, got {noise}")
-    key_choice, key_noise, key_share = jax.random.split(key, 3)
+    key_choice, key_noise = jax.random.split(key)
     extra = jax.random.randint(key_choice, (width - old.width,), 0, old.width)
     origin = jnp.concatenate([jnp.arange(old.width), extra])
-    part = jnp.exp(noise * jax.random.normal(key_share, (width,)))
-    share = part / jnp.zeros(old.width).at[origin].add(part)[origin]
+    new = jnp.arange(width) >= old.width
+    share = jnp.where(new, 0.0, 1.0)
+    if shared:
+        share = 1 / jnp.zeros(old.width).at[origin].add(1)[origin]
     state = dict(state)
     kernel, bias = f"kernel{layer}", f"bias{layer}"
     filters = state[kernel][..., origin]
     spread = noise * jnp.std(filters) * jax.random.normal(key_noise, filters.shape)
-    new = jnp.arange(width) >= old.width
     state[kernel] = filters + jnp.where(new, spread, 0).astype(filters.dtype)
     state[bias] = state[bias][origin]
     last = layer == len(specification.layers)
@@ -142,8 +150,8 @@ def widen(
             readers.append(_skip(i, l))
     for name in readers:
         weights = state[name]
-        shared = share.astype(weights.dtype)[:, None]
-        state[name] = jnp.take(weights, origin, axis=weights.ndim - 2) * shared
+        part = share.astype(weights.dtype)[:, None]
+        state[name] = jnp.take(weights, origin, axis=weights.ndim - 2) * part
     return _replaced(specification, layer, old._replace(width=width)), state
 
 

@@ -22,6 +22,7 @@ MORPHISMS = {
     "widen": lambda s, p: widen(s, p, 1, 7, KEY),
     "widen what a skip writes": lambda s, p: widen(s, p, 3, 11, KEY),
     "widen what a skip reads": lambda s, p: widen(*add_skip(s, p, 1, 3), 1, 6, KEY),
+    "widen with shares": lambda s, p: widen(s, p, 1, 9, KEY, noise=0.0, shared=True),
     "widen by nothing": lambda s, p: widen(s, p, 2, 3, KEY),
     "deepen": lambda s, p: deepen(s, p, 2),
     "deepen before a skip's end": lambda s, p: deepen(s, p, 1, kernel=5),
@@ -98,13 +99,30 @@ def test_new_weights_can_be_trained():
         assert float(jnp.mean(slope != 0)) > 0.5
 
 
-def test_copies_part_when_asked_to():
+def descended(specification, state, steps=3):
+    for _ in range(steps):
+        slope = gradient(specification, state)
+        state = jax.tree.map(lambda w, g: w - 1e-3 * g, state, slope)
+    return state
+
+
+def different_channels(state):
+    columns = np.asarray(state["kernel1"]).reshape(-1, 8).T
+    return len({tuple(np.round(column, 9)) for column in columns})
+
+
+def test_new_channels_go_their_own_ways_but_exact_copies_never_part():
     state = network()
-    for noise, apart in ((0.0, False), (1e-3, True)):
-        new, grown = widen(SPECIFICATION, state, 1, 8, KEY, noise)
-        slope = gradient(new, grown)["kernel1"]
-        columns = {tuple(np.round(c, 9)) for c in np.asarray(slope).reshape(-1, 8).T}
-        assert len(columns) == (8 if apart else 4)
+    new, grown = widen(SPECIFICATION, state, 1, 8, KEY)
+    readers = np.asarray(gradient(new, grown)["kernel2"])[0, 0]
+    assert len({tuple(np.round(row, 9)) for row in readers}) == 8
+    after = descended(new, grown)
+    moved = np.asarray(after["kernel1"] - grown["kernel1"]).reshape(-1, 8)
+    assert np.all(np.abs(moved).max(axis=0) > 0)
+    assert different_channels(after) == 8
+    for noise, expected in ((0.0, 4), (1e-3, 8)):
+        new, grown = widen(SPECIFICATION, state, 1, 8, KEY, noise, shared=True)
+        assert different_channels(descended(new, grown)) == expected
     before = apply(SPECIFICATION, state, images())
     assert float(jnp.abs(apply(new, grown, images()) - before).max()) > 0
 
