@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flax import nnx
 
     from bojax.nas.blocks import Block, Convolution
+    from bojax.nas.networks import ChainNetwork
 
 _KINDS = ("plain", "bottleneck", "inverted")
 
@@ -154,7 +155,7 @@ class Chain(Architectures):
             sum(layer.weights for layer in layers) * height * width + dense,
         )
 
-    def build(self, config: Config, rngs: "nnx.Rngs") -> "nnx.Module":
+    def build(self, config: Config, rngs: "nnx.Rngs") -> "ChainNetwork":
         """The network; it is in training mode until its `eval` is called."""
         from bojax.nas.networks import ChainNetwork
 
