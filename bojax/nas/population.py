@@ -4,6 +4,7 @@ They are padded to a common size. What pads them is masked: it is zero in every 
 and in every gradient, so that each network is trained as it would be alone.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -62,9 +63,8 @@ class Population(eqx.Module):
 
     def logits(self, x: Float[Array, "n h w c"]) -> Float[Array, "k n classes"]:
         """Of every network."""
-        return jax.vmap(lambda *one: _apply(*one, self.room, x))(
-            self.weights, self.masks, self.exists
-        )
+        each = jax.vmap(_apply, in_axes=(0, 0, 0, None, None))
+        return each(self.weights, self.masks, self.exists, self.room, x)
 
 
 def stack(
@@ -106,7 +106,8 @@ def stack(
     fits = all(n <= r for n, r in zip(needed[:3], room[:3], strict=True))
     if not fits or not set(needed.skips) <= set(room.skips):
         raise ValueError(f"room: expected room for {needed}, got {room}")
-    shapes = _shapes(room, *ends.pop())
+    first = specifications[0]
+    shapes = _shapes(room, first.inputs, first.classes)
     padded = [
         {name: _pad(state.get(name), shape) for name, shape in shapes.items()}
         for state in states
@@ -177,7 +178,8 @@ def train(
 
     def step(carry, rows):
         each = jax.vmap(advance, in_axes=(0, 0, 0, 0, None))
-        return each(*carry, masks, exists, rows), None
+        weights, memory = carry
+        return each(weights, memory, masks, exists, rows), None
 
     if memory is None:
         memory = jax.vmap(optimizer.init)(population.weights)
@@ -240,9 +242,6 @@ def _convolve(
     size, (_, height, width, _) = kernel.shape[0], x.shape
     border = size // 2
     padded = jnp.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
-    patches = [
-        padded[:, i : i + height, j : j + width]
-        for i in range(size)
-        for j in range(size)
-    ]
+    starts = itertools.product(range(size), repeat=2)
+    patches = [padded[:, i : i + height, j : j + width] for i, j in starts]
     return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])

@@ -90,6 +90,7 @@ def test_the_output_stays_in_double_precision(name):
     assert [leaf.shape for leaf in jax.tree.leaves(nnx.state(child))] == shapes
 
 
+@pytest.mark.long
 def test_everything_that_is_new_learns():
     larger, after = CHANGES["all at once"]
     child = inherit(CHAIN, MIXED, parent(), larger, nnx.Rngs(1), after)

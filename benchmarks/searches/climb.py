@@ -1,0 +1,205 @@
+"""A hill-climb by morphisms: `python -m benchmarks.searches.climb`.
+
+Scikit-learn's digits: 1,000 images to train on, 397 to choose by, 400 to be judged by.
+Each round the children of the best network so far, and that network itself, are trained
+for a few epochs; the best of them on the images to choose by goes on. With inheritance
+a child starts from what its parent has learned, by an exact morphism; without, the same
+children start from random weights. Every epoch of every child counts. All children of a
+round are trained in one program, which is compiled once (`bojax.nas.train`).
+"""
+
+import csv
+import pathlib
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bojax.nas import morphisms
+from bojax.nas.morphisms import Layer, Specification
+from bojax.nas.population import Room, stack, train, unstack
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+PATH = RESULTS / "climb.csv"
+SEEDS, CHILDREN, ROUNDS, BATCH = range(4), 4, 8, 50
+FIRST = Specification(1, (Layer(3, 4), Layer(1, 4)), 10)
+SKIPS = ((0, 2), (0, 3), (1, 3), (0, 4), (1, 4), (2, 4))
+ROOM = Room(depth=4, width=16, kernel=3, skips=SKIPS)
+FIELDS = ("climb", "seed", "epochs", "validation", "test", "seconds")
+
+CLIMBS = {
+    "inherited, 4 epochs": (True, 4),
+    "from scratch, 4 epochs": (False, 4),
+    "from scratch, 16 epochs": (False, 16),
+}
+"""Whether weights are inherited, and how many epochs each network is trained."""
+
+
+def digits(seed: int) -> list[tuple[jax.Array, jax.Array]]:
+    """Images and classes, in three parts."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    images = images[order].reshape(-1, 8, 8, 1).astype(np.float32) / 16
+    cuts = (slice(0, 1000), slice(1000, 1397), slice(1397, 1797))
+    return [(jnp.asarray(images[c]), jnp.asarray(labels[order][c])) for c in cuts]
+
+
+def morphed(
+    specification: Specification, state: morphisms.State, key: jax.Array
+) -> tuple[Specification, morphisms.State]:
+    """Larger by one random morphism of those for which there is room."""
+    layers = specification.layers
+    options = []
+    for l, layer in enumerate(layers, 1):
+        if 2 * layer.width <= ROOM.width:
+            options.append((morphisms.widen, l, 2 * layer.width, key))
+        if layer.kernel < ROOM.kernel:
+            options.append((morphisms.grow_kernel, l, ROOM.kernel))
+        if len(layers) < ROOM.depth:
+            options.append((morphisms.deepen, l))
+        options += [
+            (morphisms.add_skip, i, l)
+            for i in range(l - 1)
+            if (i, l) not in specification.skips
+        ]
+    if not options:
+        return specification, state
+    choice = int(jax.random.randint(key, (), 0, len(options)))
+    morphism, *arguments = options[choice]
+    return morphism(specification, state, *arguments)
+
+
+@jax.jit
+def accuracies(population, images: jax.Array, labels: jax.Array) -> jax.Array:
+    return jnp.mean(jnp.argmax(population.logits(images), -1) == labels, axis=1)
+
+
+def climb(inherited: bool, epochs: int, seed: int) -> list[tuple[int, float, float]]:
+    """Epochs so far, and the accuracies of the best network, after each round."""
+    learn, choose, judge = digits(seed)
+    key, found, spent = jax.random.key(seed), [], 0
+    best = (FIRST, morphisms.init(FIRST, jax.random.fold_in(key, 999)))
+    steps = len(learn[1]) // BATCH * epochs
+    schedule = optax.cosine_decay_schedule(1e-2, steps)
+    optimizer = optax.adam(schedule)
+    for number in range(ROUNDS):
+        keys = jax.random.split(jax.random.fold_in(key, number), CHILDREN + 2)
+        family = [best, *(morphed(*best, k) for k in keys[:CHILDREN])]
+        if not inherited:
+            family = [
+                (s, morphisms.init(s, jax.random.fold_in(keys[-1], i)))
+                for i, (s, _) in enumerate(family)
+            ]
+        rng = np.random.default_rng([seed, number])
+        order = [rng.permutation(len(learn[1])) for _ in range(epochs)]
+        batches = jnp.asarray(np.concatenate(order).reshape(steps, BATCH))
+        specifications = [s for s, _ in family]
+        population = stack(specifications, [w for _, w in family], ROOM)
+        population, _ = train(population, optimizer, *learn, batches)
+        spent += epochs * len(family)
+        validation = np.asarray(accuracies(population, *choose))
+        test = np.asarray(accuracies(population, *judge))
+        winner = int(np.argmax(validation))
+        best = (
+            specifications[winner],
+            unstack(population, specifications)[winner],
+        )
+        found.append((spent, float(validation[winner]), float(test[winner])))
+    return found
+
+
+def run() -> None:
+    done = {(row["climb"], int(row["seed"])) for row in _rows()}
+    for seed in SEEDS:
+        for name, (inherited, epochs) in CLIMBS.items():
+            if (name, seed) in done:
+                continue
+            start = time.process_time()
+            found = climb(inherited, epochs, seed)
+            seconds = time.process_time() - start
+            new = not PATH.exists()
+            with PATH.open("a", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                if new:
+                    writer.writerow(FIELDS)
+                for spent, *accuracy in found:
+                    row = [f"{value:.4f}" for value in accuracy]
+                    writer.writerow((name, seed, spent, *row, f"{seconds:.0f}"))
+            print(name, seed, found[-1], f"{seconds:.0f} s", flush=True)
+
+
+def _rows() -> list[dict[str, str]]:
+    if not PATH.exists():
+        return []
+    with PATH.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def curves(name: str, column: str) -> dict[int, list[tuple[int, float]]]:
+    """Epochs and accuracy after each round, by seed."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    for row in _rows():
+        if row["climb"] == name:
+            point = (int(row["epochs"]), float(row[column]))
+            found.setdefault(int(row["seed"]), []).append(point)
+    return found
+
+
+def share(reference: str, column: str) -> list[float]:
+    """Epochs with inheritance until the best that was reached without, as a share.
+
+    Of the epochs after which the climb without inheritance first had it. Infinite where
+    it is not reached.
+    """
+    first = next(iter(CLIMBS))
+    shares = []
+    for seed, curve in curves(reference, column).items():
+        goal = max(value for _, value in curve)
+        theirs = next(epochs for epochs, value in curve if value >= goal)
+        ours = [e for e, value in curves(first, column)[seed] if value >= goal]
+        shares.append(min(ours, default=np.inf) / theirs)
+    return shares
+
+
+def report() -> str:
+    lines = [
+        "# A hill-climb by morphisms",
+        "",
+        __doc__.split("\n\n", 1)[1].strip(),
+        "",
+        f"{CHILDREN} children a round, {ROUNDS} rounds, {len(SEEDS)} seeds. Means over "
+        "the seeds; in the last two columns the epochs with inheritance until the best "
+        "accuracy of the row, as a share of the row's own until then, by seed.",
+        "",
+        "| climb | epochs in all | validation, % | test, % | share, validation "
+        "| share, test |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in CLIMBS:
+        ends = [
+            [curve[-1][1] for curve in curves(name, column).values()]
+            for column in ("validation", "test")
+        ]
+        spent = next(iter(curves(name, "test").values()))[-1][0]
+        cells = [f"{100 * np.mean(end):.2f}" for end in ends]
+        for column in ("validation", "test"):
+            cells.append(", ".join(f"{value:.2f}" for value in share(name, column)))
+        lines.append(f"| {name} | {spent} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    if sys.argv[1:] != ["report"]:
+        run()
+    text = report()
+    print(text)
+    (RESULTS / "climb.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
