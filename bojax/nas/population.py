@@ -6,7 +6,7 @@ and in every gradient, so that each network is trained as it would be alone.
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -171,7 +171,7 @@ def train(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows])
         return jnp.mean(losses)
 
-    def advance(weights, memory, mask, exist, rows):
+    def advance(weights: Any, memory, mask, exist, rows):
         slope = jax.grad(loss)(weights, mask, exist, rows)
         updates, memory = optimizer.update(slope, memory, weights)
         return optax.apply_updates(weights, updates), memory
@@ -183,8 +183,9 @@ def train(
 
     if memory is None:
         memory = jax.vmap(optimizer.init)(population.weights)
-    carry, _ = jax.lax.scan(step, (population.weights, memory), batches)
-    return Population(carry[0], masks, exists, room), carry[1]
+    start: Any = (population.weights, memory)
+    (weights, memory), _ = jax.lax.scan(step, start, batches)
+    return Population(weights, masks, exists, room), memory
 
 
 def _shapes(room: Room, inputs: int, classes: int) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from bojax.strategies.base import Recommendation as Recommendation
 from bojax.strategies.base import State as State
 from bojax.strategies.base import Strategy as Strategy
 from bojax.strategies.bayes import BayesOpt as BayesOpt
+from bojax.strategies.cmaes import CMAES as CMAES
 from bojax.strategies.evolution import RegularizedEvolution as RegularizedEvolution
 from bojax.strategies.grid import Grid as Grid
 from bojax.strategies.nsga2 import NSGA2 as NSGA2
