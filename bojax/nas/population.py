@@ -171,7 +171,7 @@ def train(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows])
         return jnp.mean(losses)
 
-    def advance(weights: Any, memory, mask, exist, rows):
+    def advance(weights, memory, mask, exist, rows):
         slope = jax.grad(loss)(weights, mask, exist, rows)
         updates, memory = optimizer.update(slope, memory, weights)
         return optax.apply_updates(weights, updates), memory
@@ -183,9 +183,9 @@ def train(
 
     if memory is None:
         memory = jax.vmap(optimizer.init)(population.weights)
-    start: Any = (population.weights, memory)
-    (weights, memory), _ = jax.lax.scan(step, start, batches)
-    return Population(weights, masks, exists, room), memory
+    start = (population.weights, memory)
+    end: Any = jax.lax.scan(step, start, batches)[0]
+    return Population(end[0], masks, exists, room), end[1]
 
 
 def _shapes(room: Room, inputs: int, classes: int) -> dict[str, tuple[int, ...]]:
