@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from bojax.nas.base import Config
-from bojax.nas.blocks import Convolution
 from bojax.nas.chain import Chain, skip_name
 
 if TYPE_CHECKING:
     from flax import nnx
 
+    from bojax.nas.blocks import Convolution
     from bojax.nas.networks import ChainNetwork
 
 _PARTS = ("kind", "kernel", "width", "ratio")
@@ -167,8 +167,8 @@ def _shape(layer: Any) -> _Shape:
 def _copy(
     source: Any,
     target: Any,
-    old: Convolution | _Shape,
-    new: Convolution | _Shape,
+    old: "Convolution | _Shape",
+    new: "Convolution | _Shape",
 ) -> None:
     """The weights of a layer into a larger one; old outputs read old inputs only."""
     theirs, ours = source.convolution.kernel[...], target.convolution.kernel[...]
@@ -187,9 +187,9 @@ def _copy(
 
 def _shortcut(source: Any, target: Any, old: Any, new: Any, block: int) -> None:
     """What is added to a block, which may be its input or a convolution of it."""
-    if isinstance(old, Convolution) and isinstance(new, Convolution):
+    if not isinstance(old, bool) and not isinstance(new, bool):
         _copy(source.shortcut, target.shortcut, old, new)
-    elif old is True and isinstance(new, Convolution):
+    elif old is True and not isinstance(new, bool):
         width = source.layers[-1].convolution.kernel[...].shape[-1]
         kernel = target.shortcut.convolution.kernel[...]
         kernel = kernel.at[..., :width].set(0)
@@ -204,9 +204,9 @@ def _shortcut(source: Any, target: Any, old: Any, new: Any, block: int) -> None:
 
 
 def _added(shortcut: Any) -> str:
-    if isinstance(shortcut, Convolution):
-        return "a convolution of its input"
-    return "its input" if shortcut else "nothing"
+    if isinstance(shortcut, bool):
+        return "its input" if shortcut else "nothing"
+    return "a convolution of its input"
 
 
 def _identity(block: Any, before: str) -> None:

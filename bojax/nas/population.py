@@ -6,17 +6,19 @@ and in every gradient, so that each network is trained as it would be alone.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from bojax._typing import PyTree
 from bojax.nas.morphisms import Specification, State
+
+if TYPE_CHECKING:
+    import optax
 
 
 class Room(NamedTuple):
@@ -145,7 +147,7 @@ def unstack(
 @eqx.filter_jit
 def train(
     population: Population,
-    optimizer: optax.GradientTransformation,
+    optimizer: "optax.GradientTransformation",
     images: Float[Array, "n h w c"],
     labels: Int[Array, " n"],
     batches: Int[Array, "steps b"],
@@ -164,6 +166,8 @@ def train(
     Returns:
         The networks after the last step, and the optimizers' states.
     """
+    import optax
+
     masks, exists, room = population.masks, population.exists, population.room
 
     def loss(weights, mask, exist, rows):
