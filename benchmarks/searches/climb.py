@@ -25,15 +25,15 @@ from bojax.nas.population import Room, stack, train, unstack
 RESULTS = pathlib.Path(__file__).parent / "results"
 PATH = RESULTS / "climb.csv"
 SEEDS, CHILDREN, ROUNDS, BATCH = range(3), 4, 6, 50
-FIRST = Specification(1, (Layer(3, 4), Layer(1, 4)), 10)
+FIRST = Specification(1, (Layer(3, 8), Layer(1, 8)), 10)
 SKIPS = ((0, 2), (0, 3), (1, 3))
 ROOM = Room(depth=3, width=16, kernel=3, skips=SKIPS)
 FIELDS = ("climb", "seed", "epochs", "validation", "test", "seconds")
 
 CLIMBS = {
-    "inherited, 4 epochs": (True, 4),
-    "from scratch, 4 epochs": (False, 4),
-    "from scratch, 12 epochs": (False, 12),
+    "inherited, 8 epochs": (True, 8),
+    "from scratch, 8 epochs": (False, 8),
+    "from scratch, 24 epochs": (False, 24),
 }
 """Whether weights are inherited, and how many epochs each network is trained."""
 

@@ -66,7 +66,8 @@ class NSGA2(Strategy):
         self, memory: None, trials: Trials, key: PRNGKeyArray, numbers: Int[Array, " q"]
     ) -> tuple[Float[Array, "q d"], None]:
         """Random points at first, then children."""
-        # What is pending changes which children are new, but not their parents.
+        # Once for all points of a batch: what is pending changes which children are
+        # new, but is nobody's parent.
         order = self._order(trials)
 
         def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:

@@ -151,6 +151,18 @@ def test_nsga2_dominates_more_than_random_search():
     assert min(volumes[0]) > max(volumes[1])
 
 
+def test_the_parents_of_a_batch_are_those_of_each_of_its_points():
+    """What is pending is no parent: asked for at once or one by one is the same."""
+    strategy = NSGA2(TREE, population=4)
+    state = strategy.init(jax.random.key(0), 32, num_objectives=2)
+    x = TREE.sample(jax.random.key(1), 8)
+    state = strategy.observe(state, x, jnp.stack([x[:, 1], 1 - x[:, 2]], axis=1))
+    at_once, _ = strategy.ask(state, 4)
+    for k in range(4):
+        points, state = strategy.ask(state)
+        np.testing.assert_array_equal(points.x[0], at_once.x[k])
+
+
 def test_bad_arguments_are_errors_that_name_them():
     with pytest.raises(ValueError, match="population: expected at least 1, got 0"):
         RegularizedEvolution(TREE, population=0)
