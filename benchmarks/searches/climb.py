@@ -157,11 +157,11 @@ def share(reference: str, column: str) -> list[float]:
 
     Of all the epochs of the climb without; infinite where it is not reached.
     """
-    first = next(iter(CLIMBS))
+    inherited = curves(next(iter(CLIMBS)), column)
     shares = []
     for seed, curve in curves(reference, column).items():
         goal = max(value for _, value in curve)
-        ours = [e for e, value in curves(first, column)[seed] if value >= goal]
+        ours = [e for e, value in inherited.get(seed, []) if value >= goal]
         shares.append(min(ours, default=np.inf) / curve[-1][0])
     return shares
 
