@@ -1,11 +1,12 @@
 """Whole runs in one compiled program, for objectives that JAX can trace."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from bojax._numerics import bucket
@@ -30,7 +31,6 @@ class History(eqx.Module):
     recommended: Float[Array, "*runs d"] | None = None
 
 
-@eqx.filter_jit
 def simulate(
     strategy: Strategy,
     objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
@@ -43,7 +43,18 @@ def simulate(
     The run is the one that `bojax.Study` would make with the same key in the same
     precision: the same algorithm, in tables that grow as a study's do. Several keys run
     one after the other, because the iterations of runs in lock step add up; under
-    `jax.vmap` they do as you ask.
+    `jax.vmap` they do as you ask. `eqx.filter_vmap` over the objective, an
+    `eqx.Module` of arrays, runs several problems of one shape, and over the strategy
+    several values of its numbers.
+
+    Keys that lie on several devices run there, each device its share, one after the
+    other: `jax.device_put(keys, NamedSharding(mesh, PartitionSpec("runs")))`.
+
+    Memory: a run holds its table of n trials, `num_trials` rounded up to 64, 128, 192,
+    256, 384 and so on, and while it asks the model's work on it, for a Gaussian process
+    a few matrices n by n. Runs one after the other need that once a device, runs under
+    `jax.vmap` once each; the history is num_trials times d + 2 numbers a run.
+    `benchmarks/speed/loops.py` prints both.
 
     Args:
         strategy: how to search.
@@ -51,7 +62,8 @@ def simulate(
             `strategy.space.values(x)` has natural units. A value that is not finite is
             a failed trial. The key is the one that `Trial.key` would be.
         num_trials: the length of a run.
-        keys: one key, or a batch `[k]` of one key a run.
+        keys: one key, or a batch `[k]` of one key a run; k is a multiple of the number
+            of devices that they lie on.
         recommend: whether to ask for a recommendation after the last trial: True to
             decide by evidence whether there is noise, "noisy" to say that there is.
 
@@ -79,11 +91,42 @@ def simulate(
             "keys: expected a jax.random.key or a batch [k] of them, "
             f"got {keys.dtype}{list(keys.shape)}"
         )
+    # Under a transformation keys lie nowhere yet.
+    sharding = None if isinstance(keys, jax.core.Tracer) else keys.sharding
+    if keys.ndim == 0 or not isinstance(sharding, NamedSharding):
+        sharding = None
+    return _runs(strategy, objective, num_trials, keys, recommend, sharding)
 
-    def run(key: PRNGKeyArray) -> History:
-        return _one_run(strategy, objective, num_trials, key, recommend)
 
-    return run(keys) if keys.ndim == 0 else jax.lax.map(run, keys)
+@eqx.filter_jit
+def _runs(
+    strategy: Strategy,
+    objective: Callable,
+    num_trials: int,
+    keys: Key[Array, "*runs"],
+    recommend: bool | Literal["noisy"],
+    sharding: NamedSharding | None,
+) -> History:
+    arrays, rest = eqx.partition((strategy, objective), eqx.is_array)
+
+    def run(arrays: Any, keys: Key[Array, "*runs"]) -> History:
+        strategy, objective = eqx.combine(arrays, rest)
+
+        def one(key: PRNGKeyArray) -> History:
+            return _one_run(strategy, objective, num_trials, key, recommend)
+
+        return one(keys) if keys.ndim == 0 else jax.lax.map(one, keys)
+
+    if sharding is not None:
+        run = jax.shard_map(
+            run,
+            mesh=sharding.mesh,
+            in_specs=(PartitionSpec(), sharding.spec),
+            out_specs=sharding.spec,
+            # Loops carry constants: what varies over devices cannot be told.
+            check_vma=False,
+        )
+    return run(arrays, keys)
 
 
 def _one_run(
