@@ -51,17 +51,19 @@ def measure(way: str, num_seeds: int, num_trials: int) -> dict:
 
     def compiled() -> np.ndarray:
         with jax.enable_x64(True):
-            strategy = strategies.BayesOpt(problem.space)
             where = keys
             if len(jax.devices()) > 1:
                 mesh = Mesh(np.array(jax.devices()), ("runs",))
                 where = jax.device_put(keys, NamedSharding(mesh, PartitionSpec("runs")))
-            if way == "vmap":
-                run = lambda key: simulate(strategy, objective, num_trials, key)
-                return np.asarray(jax.jit(jax.vmap(run))(where).best_y[:, -1])
-            history = simulate(strategy, objective, num_trials, where)
+            run = in_step if way == "vmap" else run_of
+            history = run(where)
             return np.asarray(history.best_y[:, -1])
 
+    def run_of(key):
+        strategy = strategies.BayesOpt(problem.space)
+        return simulate(strategy, objective, num_trials, key)
+
+    in_step = jax.jit(jax.vmap(run_of))
     call = in_turn if way == "studies" else compiled
     times = []
     for _ in range(4 if way != "vmap" else 2):

@@ -1,15 +1,19 @@
 """Whole runs in one compiled program, for objectives that JAX can trace."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from bojax._numerics import bucket
+from bojax._precision import compiler_options, one_blas_thread
 from bojax.strategies import State, Strategy
 from bojax.tuning.trial import trial_key
 
@@ -91,33 +95,53 @@ def simulate(
             "keys: expected a jax.random.key or a batch [k] of them, "
             f"got {keys.dtype}{list(keys.shape)}"
         )
-    # Under a transformation keys lie nowhere yet.
-    sharding = None if isinstance(keys, jax.core.Tracer) else keys.sharding
-    if keys.ndim == 0 or not isinstance(sharding, NamedSharding):
-        sharding = None
-    return _runs(strategy, objective, num_trials, keys, recommend, sharding)
+    leaves, treedef = jax.tree.flatten((strategy, objective))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
+    static = tuple(None if isinstance(leaf, _ARRAYS) else (leaf,) for leaf in leaves)
+    # Under a transformation keys lie nowhere yet, and the outer program has options.
+    if any(isinstance(leaf, Tracer) for leaf in (jnp.zeros(()), keys, *arrays)):
+        arguments = (arrays, keys, static, treedef, num_trials, recommend, None)
+        return _program(on_cpu=False)(*arguments)
+    sharding = keys.sharding if isinstance(keys.sharding, NamedSharding) else None
+    arguments = (arrays, keys, static, treedef, num_trials, recommend, sharding)
+    if next(iter(keys.devices())).platform != "cpu":
+        return _program(on_cpu=False)(*arguments)
+    with one_blas_thread():
+        return jax.block_until_ready(_program(on_cpu=True)(*arguments))
 
 
-@eqx.filter_jit
+_ARRAYS = (np.ndarray, jax.Array)
+
+
+@functools.cache
+def _program(on_cpu: bool) -> Callable[..., History]:
+    return jax.jit(
+        _runs,
+        static_argnames=("static", "treedef", "num_trials", "recommend", "sharding"),
+        compiler_options=compiler_options() if on_cpu else None,
+    )
+
+
 def _runs(
-    strategy: Strategy,
-    objective: Callable,
-    num_trials: int,
+    arrays: list[Array | np.ndarray],
     keys: Key[Array, "*runs"],
+    static: tuple[tuple[Any] | None, ...],
+    treedef: Any,
+    num_trials: int,
     recommend: bool | Literal["noisy"],
     sharding: NamedSharding | None,
 ) -> History:
-    arrays, rest = eqx.partition((strategy, objective), eqx.is_array)
-
-    def run(arrays: Any, keys: Key[Array, "*runs"]) -> History:
-        strategy, objective = eqx.combine(arrays, rest)
+    def run(arrays: list[Array | np.ndarray], keys: Key[Array, "*runs"]) -> History:
+        given = iter(arrays)
+        leaves = [next(given) if leaf is None else leaf[0] for leaf in static]
+        strategy, objective = jax.tree.unflatten(treedef, leaves)
 
         def one(key: PRNGKeyArray) -> History:
             return _one_run(strategy, objective, num_trials, key, recommend)
 
         return one(keys) if keys.ndim == 0 else jax.lax.map(one, keys)
 
-    if sharding is not None:
+    if sharding is not None and keys.ndim:
         run = jax.shard_map(
             run,
             mesh=sharding.mesh,
