@@ -96,12 +96,12 @@ class Objective:
         """The value at a point, to be minimized."""
         if not self.left:
             raise RuntimeError(f"more than {self.case.num_trials} evaluations")
-        called = time.process_time()
+        called, elapsed = time.process_time(), self.elapsed()
         x = np.clip(np.asarray(x, np.float64), 0, 1)
         value = self.case.measure(x, self.seed, len(self.y))
         self.x.append(x)
         self.y.append(value)
-        self.seconds.append(self.elapsed())
+        self.seconds.append(elapsed)
         self._away += time.process_time() - called
         return value
 

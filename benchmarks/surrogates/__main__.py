@@ -101,7 +101,7 @@ def report() -> str:
     parts = ["# Surrogates by what they predict", __doc__.split("\n\n", 1)[1].strip()]
     titles = (
         (
-            "Log density of held-out values (more is better), median",
+            "Log density of held-out values (more is better)",
             0,
             "+.2f",
             np.median,
