@@ -2,7 +2,7 @@
 
 Hartmann-6, the default BayesOpt by the pure layer in double precision, one thread,
 tables padded as a study pads them. At each size: the first ask after compilation, which
-fits afresh, then the median of warm asks, each with its tell. The exponent is that of
+fits afresh, then the median of warm asks, tells apart. The exponent is that of
 the line through the logarithms of the warm figures.
 """
 
