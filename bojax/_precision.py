@@ -146,11 +146,11 @@ def _compiled(function: Callable) -> Callable:
         return tuple(map(flat, results)) if type(results) is tuple else flat(results)
 
     call.__name__ = getattr(function, "__name__", "call")
-    return jax.jit(call, compiler_options=_compiler_options())
+    return jax.jit(call, compiler_options=compiler_options())
 
 
 @functools.cache
-def _compiler_options() -> dict[str, bool | int] | None:
+def compiler_options() -> dict[str, bool | int] | None:
     """XLA's older code generator, and less of LLVM's work: half the time to compile.
 
     What runs afterwards is as fast, for the time goes to BLAS. XLA's options come and

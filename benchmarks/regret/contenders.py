@@ -4,36 +4,40 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.regret.protocol import Run, evaluate
+from benchmarks.regret.case import Objective, Run
 from bojax import strategies, surrogates
-from bojax.problems import Problem
+from bojax._numerics import bucket
 from bojax.surrogates import priors
 from bojax.surrogates.outcomes import unchanged
 
 
 def bojax_run(factory: Callable[[Any], Any]) -> Run:
-    """A run of a strategy by the pure layer, in double precision.
+    """A run of a strategy by the pure layer, as a study makes it: in double precision.
 
     Args:
         factory: space -> strategy.
     """
 
-    def run(problem: Problem, x0: np.ndarray, seed: int, num_trials: int) -> np.ndarray:
-        y = list(evaluate(problem, x0))
-        # The next power of two is a padding bucket: one compilation a problem.
-        capacity = 1 << (num_trials - 1).bit_length()
+    def run(objective: Objective, x0: np.ndarray, seed: int) -> int | None:
+        y0 = [objective(point) for point in x0]
         with jax.enable_x64(True):
-            strategy = factory(problem.space)
-            state = strategy.init(jax.random.key(seed), capacity=capacity)
-            state = strategy.observe(state, jax.numpy.asarray(x0), jax.numpy.asarray(y))
-            while len(y) < num_trials:
+            strategy = factory(objective.case.space)
+            state = strategy.init(jax.random.key(seed), capacity=bucket(len(x0)))
+            state = strategy.observe(state, jnp.asarray(x0), jnp.asarray(y0))
+            while objective.left:
+                needed = bucket(len(objective.y) + 1)
+                if needed > state.trials.capacity:
+                    state = strategy.grow(state, needed)
                 points, state = strategy.ask(state)
-                value = evaluate(problem, np.asarray(points.x))
-                state = strategy.tell(state, points, jax.numpy.asarray(value))
-                y.append(value[0])
-        return np.array(y)
+                value = objective(np.asarray(points.x[0]))
+                state = strategy.tell(state, points, jnp.asarray([value]))
+            # Without noise the least value is the one to go home with.
+            if not objective.case.noisy:
+                return None
+            return int(strategy.recommend(state).row)
 
     return run
 
@@ -59,8 +63,11 @@ VARIANTS: dict[str, Callable[[Any], Any]] = {
 
 CONTENDERS: dict[str, Callable[[Any], Any]] = {
     "bojax": strategies.BayesOpt,
-    "bojax-random": strategies.Random,
+    "bojax-turbo": strategies.TuRBO,
+    "bojax-tpe": strategies.TPE,
+    "bojax-evolution": strategies.RegularizedEvolution,
     "bojax-sobol": strategies.Sobol,
+    "bojax-random": strategies.Random,
     **VARIANTS,
 }
 """Name: space -> strategy. Runs are kept by name: a variant needs its own."""

@@ -1,8 +1,9 @@
-"""What is run: functions, seeds, initial points, budget, and the score."""
+"""Test functions evaluated alike for all: seeds, initial points, budget, the score."""
 
 import functools
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,18 +11,19 @@ import numpy as np
 from bojax import problems
 from bojax.problems import Problem
 
-PROBLEMS = ("hartmann6", "branin", "rosenbrock4", "ackley5")
 NUM_TRIALS = 60
 FLOOR = 1e-8
 SEEDS = {"dev": range(20), "acceptance": range(1000, 1020)}
 """Everything is tuned on the first and accepted on the second."""
 
-Run = Callable[[Problem, np.ndarray, int, int], np.ndarray]
-"""(problem, x0 [2d, d], seed, num_trials) -> y [num_trials], those of x0 first."""
 
+def initial_points(problem: Any, seed: int) -> np.ndarray:
+    """2d uniform points, the same for every strategy.
 
-def initial_points(problem: Problem, seed: int) -> np.ndarray:
-    """2d uniform points, the same for every strategy."""
+    Args:
+        problem: whatever has a name and a space.
+        seed: of the run.
+    """
     d = problem.space.num_columns
     rng = np.random.default_rng([zlib.crc32(problem.name.encode()), seed])
     return rng.random((2 * d, d))

@@ -1,177 +1,306 @@
-"""The stored runs as tables: medians, means of log regret, paired differences."""
+"""The stored runs as tables and figures: ranks, tests, regret against what it cost."""
+
+import pathlib
 
 import numpy as np
 
-from benchmarks.regret import store
+from benchmarks.regret import figures, store
+from benchmarks.regret.case import Case
 from benchmarks.regret.contenders import CONTENDERS, VARIANTS
-from benchmarks.regret.peers import PEERS, missing
-from benchmarks.regret.protocol import NUM_TRIALS, PROBLEMS, SEEDS, log_regret
-from bojax import problems
+from benchmarks.regret.defaults import choice
+from benchmarks.regret.peers import PEERS
+from benchmarks.regret.statistics import holm, mean_interval, ranks, wilcoxon
+from benchmarks.regret.suites import SUITES, suite
+from benchmarks.regret.tables import markdown
 
-_RESAMPLES = 20_000
-
-
-def final(strategy: str, problem: str, seeds: range) -> dict[int, float]:
-    """Regret after the last evaluation, by seed."""
-    runs = store.load(strategy)
-    return {
-        seed: float(np.min(runs[problem, seed].regret[:NUM_TRIALS]))
-        for seed in seeds
-        if (problem, seed) in runs
-    }
+_FIGURES = pathlib.Path(__file__).parent / "results"
+_OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)
+_FEW = 6
+"""With fewer runs of a problem no test could ever tell: then problems are the pairs."""
 
 
-def paired(strategy: str, reference: str, problem: str, seeds: range) -> np.ndarray:
-    """Differences of log10 regret on the seeds that both have run."""
-    ours, theirs = (final(name, problem, seeds) for name in (strategy, reference))
-    both = sorted(ours.keys() & theirs.keys())
-    known = problems.get(problem)
-    return log_regret(known, np.array([ours[seed] for seed in both])) - log_regret(
-        known, np.array([theirs[seed] for seed in both])
-    )
+class Runs:
+    """The runs of a suite: log10 of the final regret by contender, problem and seed.
 
-
-def interval(differences: list[np.ndarray]) -> tuple[float, float, float]:
-    """Mean over the arrays of their means, with its 95 % bootstrap interval.
-
-    Seeds are resampled within each array: those of two functions are unrelated.
+    Args:
+        name: the suite.
+        contenders: those to load.
     """
-    rng = np.random.default_rng(0)
-    means = np.mean(
-        [
-            values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(
-                axis=1
-            )
-            for values in differences
-        ],
-        axis=0,
-    )
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(np.mean([values.mean() for values in differences])), low, high
 
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(strategy: str, problem: str, seeds: range, kind: str) -> str:
-    values = np.array(list(final(strategy, problem, seeds).values()))
-    if not len(values):
-        return "-"
-    number = (
-        f"{np.median(values):.2g}"
-        if kind == "median"
-        else f"{log_regret(problems.get(problem), values).mean():.2f}"
-    )
-    return number if len(values) == len(seeds) else f"{number} ({len(values)} seeds)"
-
-
-def _difference(strategy: str, reference: str, names: list[str], seeds: range) -> str:
-    differences = [paired(strategy, reference, name, seeds) for name in names]
-    if not all(map(len, differences)):
-        return "-"
-    mean, low, high = interval(differences)
-    text = f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
-    fewest = min(map(len, differences))
-    return text if fewest == len(seeds) else f"{text} ({fewest} seeds)"
-
-
-def section(seeds: str, strategies: list[str], reference: str) -> str:
-    """The tables of one set of seeds, as markdown."""
-    numbers, names = SEEDS[seeds], list(PROBLEMS)
-    rows = {
-        kind: [
-            [strategy, *(_cell(strategy, name, numbers, kind) for name in names)]
-            for strategy in strategies
+    def __init__(self, name: str, contenders: tuple[str, ...]):
+        self.name = name
+        self.cases = suite(name)
+        self.seeds = SUITES[name][1]["acceptance"]
+        self.records = {}
+        for contender in contenders:
+            found = {
+                key: record
+                for key, record in store.load(contender).items()
+                if key[0] in self.cases and key[1] in self.seeds
+            }
+            if found:
+                self.records[contender] = found
+        self.problems = [
+            name
+            for name in self.cases
+            if any((name, s) in r for r in self.records.values() for s in self.seeds)
         ]
-        for kind in ("median", "mean")
-    }
-    differences = [
-        [
-            strategy,
-            *(_difference(strategy, reference, [name], numbers) for name in names),
-            _difference(strategy, reference, names, numbers),
-        ]
-        for strategy in strategies
-        if strategy != reference
-    ]
-    parts = [
-        f"## Seeds: {seeds} ({numbers[0]} to {numbers[-1]})",
-        f"Median simple regret after {NUM_TRIALS} evaluations:",
-        _table(["strategy", *names], rows["median"]),
-        "Mean of log10 of simple regret:",
-        _table(["strategy", *names], rows["mean"]),
-        f"Difference of log10 regret to {reference}, paired by seed, with its 95 % "
-        "bootstrap interval; below zero is better than the reference:",
-        _table(["strategy", *names, "mean over all"], differences),
-    ]
-    return "\n\n".join(parts)
+        self.scores = {
+            contender: {
+                key: float(self.cases[key[0]].log_regret(np.array(record.chosen)))
+                for key, record in records.items()
+            }
+            for contender, records in self.records.items()
+        }
+
+    @property
+    def all_runs(self) -> int:
+        """How many runs a contender has that has done all."""
+        return len(self.problems) * len(self.seeds)
+
+    @property
+    def complete(self) -> list[str]:
+        """The contenders that have done all runs."""
+        return [c for c in self.scores if len(self.scores[c]) == self.all_runs]
+
+    @property
+    def broad(self) -> list[str]:
+        """The contenders that have done every problem at least once."""
+        return [c for c in self.scores if len(self.curves(c)) == len(self.problems)]
+
+    def curves(self, contender: str) -> list[list[np.ndarray]]:
+        """log10 of the regret of the least value so far, by problem and run."""
+        found: dict[str, list[np.ndarray]] = {}
+        for (problem, _), record in self.records[contender].items():
+            curve = self.cases[problem].log_regret(record.regret)
+            found.setdefault(problem, []).append(curve)
+        return list(found.values())
+
+    def paired(self, contenders: list[str]) -> dict[str, np.ndarray]:
+        """Scores [seeds, contenders] by problem, of the seeds that all of them did."""
+        tables = {}
+        for problem in self.problems:
+            rows = [
+                [self.scores[c][problem, seed] for c in contenders]
+                for seed in self.seeds
+                if all((problem, seed) in self.scores[c] for c in contenders)
+            ]
+            if rows:
+                tables[problem] = np.array(rows)
+        return tables
+
+    def groups(self, tables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The same as what is resampled and tested: rows that are alike.
+
+        Those of a problem are its seeds. Where a problem has only a few instances, its
+        mean over them is a row, and the problems of one dimension are a group.
+        """
+        if len(self.seeds) >= _FEW:
+            return tables
+        found: dict[str, list[np.ndarray]] = {}
+        for problem, rows in tables.items():
+            d = self.cases[problem].space.num_columns
+            found.setdefault(f"{d} dimensions", []).append(rows.mean(axis=0))
+        return {name: np.array(rows) for name, rows in found.items()}
 
 
-def choice() -> str:
-    """The table by which the priors and the outcome's transform were chosen."""
-    seeds, names = SEEDS["dev"], list(dict.fromkeys((*PROBLEMS, *problems.HPOLIB)))
-    variants = [name for name in CONTENDERS if name in VARIANTS and store.load(name)]
-    means = {
-        (variant, name): log_regret(
-            problems.get(name), np.array(list(final(variant, name, seeds).values()))
-        ).mean()
-        for variant in variants
-        for name in names
-        if final(variant, name, seeds)
-    }
+def mean_ranks(runs: Runs, contenders: list[str]) -> str:
+    """Mean rank among some contenders, on the runs that all of them did."""
+    tables = runs.paired(contenders)
+    count = sum(map(len, tables.values()))
+    if len(contenders) < 2 or not count:
+        return ""
+    ranked = {problem: ranks(scores) for problem, scores in tables.items()}
+    mean, (low, high) = mean_interval(list(runs.groups(ranked).values()))
+    score, _ = mean_interval(list(runs.groups(tables).values()))
     rows = [
-        [name, *(f"{means.get((variant, name), np.nan):.2f}" for variant in variants)]
-        for name in names
-    ]
-    total = [
-        np.mean([means.get((variant, name), np.nan) for name in names])
-        for variant in variants
-    ]
-    rows.append(["mean over all", *(f"{value:.2f}" for value in total)])
-    return "\n\n".join(
         [
-            "## How the defaults were chosen",
-            "Mean of log10 of simple regret after 60 evaluations over the 20 seeds of "
-            "dev. Outcomes are transformed by Yeo and Johnson's map, except in "
-            "bojax-plain-outcome, which has Optuna's priors.",
-            _table(["function", *variants], rows),
+            contenders[i],
+            f"{mean[i]:.2f} [{low[i]:.2f}, {high[i]:.2f}]",
+            f"{score[i]:+.2f}",
         ]
+        for i in np.argsort(mean)
+    ]
+    head = ["contender", "mean rank [95 %]", "mean of log10 regret"]
+    title = (
+        f"Mean rank among {len(contenders)}, on the {count} runs of "
+        f"{len(tables)} problems that all of them did:"
+    )
+    return f"{title}\n\n{markdown(head, rows)}"
+
+
+def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
+    """Each contender against the reference on each group, by paired differences."""
+    cells: dict[tuple[str, str], tuple[float, float, int]] = {}
+    names: dict[str, None] = {}
+    for contender in contenders:
+        tables = runs.paired([reference, contender])
+        for group, scores in runs.groups(tables).items():
+            names.setdefault(group)
+            difference = scores[:, 0] - scores[:, 1]
+            cells[group, contender] = (
+                float(difference.mean()),
+                wilcoxon(difference),
+                len(difference),
+            )
+    if not cells:
+        return ""
+    adjusted = dict(
+        zip(cells, holm(np.array([p for _, p, _ in cells.values()])), strict=True)
     )
 
+    def cell(group: str, contender: str) -> str:
+        if (group, contender) not in cells:
+            return "-"
+        mean, _, count = cells[group, contender]
+        p = adjusted[group, contender]
+        text = f"**{mean:+.2f}**" if p < 0.05 else f"{mean:+.2f}"
+        return f"{text} (p {p:.2g}, n {count})"
 
-def _notes(strategies: list[str]) -> str:
+    rows = [[group, *(cell(group, c) for c in contenders)] for group in names]
+    sums = []
+    for contender in contenders:
+        mine = {g: cells[g, contender] for g in names if (g, contender) in cells}
+        sure = [np.sign(mine[g][0]) for g in mine if adjusted[g, contender] < 0.05]
+        sums.append(f"{sure.count(-1)} / {len(mine) - len(sure)} / {sure.count(1)}")
+    rows.append([f"{reference} better / not told apart / worse", *sums])
+    title = (
+        f"{reference} less the other, mean difference of log10 regret over paired runs "
+        f"(below zero: {reference} is better), p of Wilcoxon's signed-rank test with "
+        f"Holm's correction over all {len(cells)} tests of this table, bold under 0.05:"
+    )
+    return f"{title}\n\n{markdown(['', *contenders], rows)}"
+
+
+def medians(runs: Runs) -> str:
+    """Median final regret by problem; over functions where instances are few."""
+    contenders = list(runs.scores)
+    tables = {c: runs.paired([c]) for c in contenders}
+    if len(runs.seeds) >= _FEW:
+        rows = []
+        for problem in runs.problems:
+            row = [problem]
+            for c in contenders:
+                scores = tables[c].get(problem, np.zeros(0))
+                few = f" ({len(scores)})" if len(scores) < len(runs.seeds) else ""
+                found = f"{10 ** np.median(scores):.2g}{few}" if len(scores) else "-"
+                row.append(found)
+            rows.append(row)
+        title = (
+            "Median final regret (of as many seeds as stand in brackets, if not all):"
+        )
+    else:
+        by_dimension: dict[int, list[str]] = {}
+        for problem in runs.problems:
+            d = runs.cases[problem].space.num_columns
+            by_dimension.setdefault(d, []).append(problem)
+        rows = []
+        for d, problems in by_dimension.items():
+            row = [f"{d} dimensions, {len(problems)} functions"]
+            for c in contenders:
+                scores = [np.median(tables[c][p]) for p in problems if p in tables[c]]
+                few = f" ({len(scores)})" if len(scores) < len(problems) else ""
+                row.append(f"{np.mean(scores):+.2f}{few}" if scores else "-")
+            rows.append(row)
+        title = (
+            "Mean over the functions of log10 of the median gap (of fewer functions "
+            "where a number stands in brackets):"
+        )
+    return f"{title}\n\n{markdown(['', *contenders], rows)}"
+
+
+def costs(runs: Runs) -> str:
+    """Log regret on the way: after shares of the budget, and what a run takes."""
+    shares = (0.25, 0.5, 0.75, 1.0)
+    rows = []
+    for contender, records in runs.records.items():
+        by_problem = runs.curves(contender)
+        cells = ["-"] * len(shares)
+        if len(by_problem) == len(runs.problems):
+            at = [
+                [np.mean([c[round(s * len(c)) - 1] for c in curves]) for s in shares]
+                for curves in by_problem
+            ]
+            cells = [f"{value:+.2f}" for value in np.mean(at, axis=0)]
+        seconds = [record.cpu_seconds for record in records.values()]
+        rows.append([contender, str(len(records)), *cells, f"{np.median(seconds):.2g}"])
+    head = ["contender", "runs", *(f"{s:.0%}" for s in shares), "CPU s a run"]
+    title = (
+        "Mean over problems of the mean of log10 of the regret of the least value so "
+        "far, after shares of the budget, of those who ran every problem, and CPU "
+        "seconds of a run at the median (compilation, once a problem, is above it):"
+    )
+    return f"{title}\n\n{markdown(head, rows)}"
+
+
+def failed(cases: dict[str, Case]) -> str:
+    """Peers that are missing, and runs that failed."""
     lines = []
-    for name in strategies:
-        runs = store.load(name).values()
-        seen = sorted({record.versions for record in runs})
-        words = [PEERS[name][2]] if name in PEERS else []
-        if name in PEERS and (lacking := missing(PEERS[name][1])):
-            words.append(f"not installed here: {', '.join(lacking)}")
-        words.append("ran with " + "; ".join(seen) if seen else "no runs")
-        if len(seen) > 1:
-            words.append("**rows of more than one version**")
-        seconds = [record.cpu_seconds for record in runs]
-        if seconds:
-            words.append(f"{np.median(seconds):.2g} s of CPU a run at the median")
+    for name, peer in PEERS.items():
+        stored = [key for key in store.load(name) if key[0] in cases]
+        if peer.missing and not stored:
+            lines.append(f"- {name}: not installed: {', '.join(peer.missing)}")
+        errors = {k: e for k, e in store.failures(name).items() if k[0] in cases}
+        if errors:
+            (problem, seed), error = next(iter(errors.items()))
+            lines.append(
+                f"- {name}: {len(errors)} runs failed; {problem}, {seed}: {error}"
+            )
+        elif not stored and not peer.missing:
+            lines.append(f"- {name}: not run")
+    return "\n".join(lines)
+
+
+def section(name: str, reference: str) -> str:
+    """All of one suite, as markdown; its figure is written beside."""
+    title = f"## {name}\n\n{SUITES[name][2]}"
+    try:
+        runs = Runs(name, (reference, *(p for p in PEERS if p != reference)))
+        own = Runs(name, _OURS)
+    except (ValueError, FileNotFoundError) as e:
+        return f"{title} No table: {e}."
+    if not runs.records:
+        return f"{title} No runs."
+    others = [c for c in runs.records if c != reference]
+    parts = [title]
+    # Those who did everything, then what more contenders did of it.
+    for contenders in dict.fromkeys(
+        map(tuple, (runs.complete, runs.broad, runs.records))
+    ):
+        parts.append(mean_ranks(runs, list(contenders)))
+    if reference in runs.records:
+        parts.append(tests(runs, reference, others))
+    parts += [medians(runs), costs(runs)]
+    figures.draw(runs, _FIGURES / f"{name}.png")
+    parts.append(f"![Regret against evaluations and seconds](results/{name}.png)")
+    if len(own.complete) > 1:
+        parts += ["### Our own strategies", mean_ranks(own, own.complete), costs(own)]
+    parts.append(failed(runs.cases))
+    return "\n\n".join(filter(None, parts))
+
+
+def notes() -> str:
+    """Versions and settings."""
+    lines = []
+    for name in (*_OURS, *PEERS):
+        records = store.load(name).values()
+        seen = sorted({record.versions for record in records})
+        words = [PEERS[name].settings] if name in PEERS else []
+        words.append("Ran with " + "; ".join(seen) if seen else "No runs")
         lines.append(f"- {name}: {'. '.join(words)}.")
     return "\n".join(lines)
 
 
-def report(reference: str = "optuna-gp") -> str:
+def report(reference: str = "bojax") -> str:
     """All tables, as markdown."""
-    ours = [name for name in CONTENDERS if name not in VARIANTS]
-    strategies = [name for name in (*ours, *PEERS) if store.load(name)]
-    strategies += [name for name in PEERS if name not in strategies]
     return "\n\n".join(
         [
-            "# Simple regret after 60 evaluations",
+            "# Head to head",
             "Made by `python -m benchmarks.regret report`; README.md has the protocol.",
-            *(section(seeds, strategies, reference) for seeds in SEEDS),
+            *(section(name, reference) for name in SUITES),
             choice(),
             "## Versions and settings",
-            _notes(strategies),
+            notes(),
             "",
         ]
     )

@@ -1,17 +1,18 @@
 """One run, timed. Not in `__main__`: worker processes cannot import that."""
 
+import functools
 import hashlib
 import pathlib
-import time
 
+import numpy as np
 import threadpoolctl
 
 import bojax
-from benchmarks.regret import store
+from benchmarks.regret.case import Case, Objective, initial_points
 from benchmarks.regret.contenders import CONTENDERS, bojax_run
 from benchmarks.regret.peers import PEERS, versions
-from benchmarks.regret.protocol import NUM_TRIALS, evaluate, initial_points
-from bojax import problems
+from benchmarks.regret.store import Record
+from benchmarks.regret.suites import suite
 
 
 def _source() -> str:
@@ -26,22 +27,38 @@ def _source() -> str:
 # Taken when the source is imported: it may be edited during a long series of runs.
 _SOURCE = _source()
 
+_cases = functools.cache(suite)
 
-def one_run(strategy: str, name: str, seed: int) -> store.Record:
-    """Run a strategy once, on one BLAS thread."""
-    problem = problems.get(name)
+
+def known() -> tuple[str, ...]:
+    """The names of all contenders."""
+    return (*CONTENDERS, *PEERS)
+
+
+def one_run(suite_name: str, strategy: str, name: str, seed: int) -> Record:
+    """Run a contender once, on one BLAS thread. What it raises becomes the error."""
+    case = _cases(suite_name)[name]
     if strategy in PEERS:
-        run, packages, _ = PEERS[strategy]
-        used = versions(packages)
+        run, used = PEERS[strategy].run, PEERS[strategy].versions
     else:
         run = bojax_run(CONTENDERS[strategy])
-        used = f"bojax@{_SOURCE} {versions(('jax', 'jaxlib'))}"
-    x0 = initial_points(problem, seed)
-    evaluate(problem, x0[:1])
+        used = f"bojax@{_SOURCE} {versions('jax', 'jaxlib')}"
+    x0 = initial_points(case, seed)
+    case.measure(x0[0], seed, 0)
     with threadpoolctl.threadpool_limits(1):
-        start = time.process_time()
-        y = run(problem, x0, seed, NUM_TRIALS)
-        seconds = time.process_time() - start
-    if len(y) != NUM_TRIALS:
-        raise ValueError(f"{strategy}: expected {NUM_TRIALS} values, got {len(y)}")
-    return store.Record(name, seed, seconds, used, y - problem.optimum)
+        objective = Objective(case, seed)
+        try:
+            chosen = run(objective, x0, seed)
+            if objective.left:
+                raise RuntimeError(f"it stopped {objective.left} evaluations early")
+        except Exception as e:
+            return _failed(case, seed, used, e)
+        seconds = objective.elapsed()
+    regret, final = objective.regrets(chosen)
+    return Record(name, seed, seconds, used, regret, final, np.array(objective.seconds))
+
+
+def _failed(case: Case, seed: int, used: str, error: Exception) -> Record:
+    nothing = np.zeros(0)
+    text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return Record(case.name, seed, 0.0, used, nothing, np.nan, nothing, text)

@@ -2,20 +2,34 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 
 import numpy as np
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-_FIELDS = ("problem", "seed", "cpu_seconds", "versions", "regret")
+_FIELDS = (
+    "problem",
+    "seed",
+    "cpu_seconds",
+    "versions",
+    "error",
+    "chosen",
+    "regret",
+    "seconds",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One finished run.
+    """One finished run, or one that failed.
 
     Args:
-        regret: value minus optimum at each evaluation, to five digits.
+        cpu_seconds: of the contender, evaluations apart.
+        regret: of the least value so far, at each evaluation, to five digits.
+        chosen: of the point that the contender goes home with.
+        seconds: those of CPU before each evaluation; empty in runs of old.
+        error: what went wrong; such a run is done again.
     """
 
     problem: str
@@ -23,44 +37,84 @@ class Record:
     cpu_seconds: float
     versions: str
     regret: np.ndarray
+    chosen: float
+    seconds: np.ndarray
+    error: str = ""
+
+
+def _record(row: dict[str, str]) -> Record:
+    regret = np.array([float(value) for value in row["regret"].split()])
+    # Once the value of each evaluation was stored, and the choice was the least.
+    if not row["chosen"]:
+        regret = np.minimum.accumulate(regret)
+    chosen = row["chosen"] or (regret[-1] if len(regret) else "nan")
+    return Record(
+        row["problem"],
+        int(row["seed"]),
+        float(row["cpu_seconds"]),
+        row["versions"],
+        regret,
+        float(chosen),
+        np.array([float(value) for value in row["seconds"].split()]),
+        row["error"],
+    )
+
+
+def rows(strategy: str, folder: pathlib.Path = RESULTS) -> list[Record]:
+    """All rows of a strategy, failures among them; a row torn off is left out."""
+    path = folder / f"{strategy}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    return [_record(row) for row in found if row["seconds"] is not None]
 
 
 def load(
     strategy: str, folder: pathlib.Path = RESULTS
 ) -> dict[tuple[str, int], Record]:
-    """The runs of a strategy, by problem and seed."""
-    path = folder / f"{strategy}.csv"
-    if not path.exists():
-        return {}
-    with path.open(newline="") as stream:
-        return {
-            (row["problem"], int(row["seed"])): Record(
-                row["problem"],
-                int(row["seed"]),
-                float(row["cpu_seconds"]),
-                row["versions"],
-                np.array([float(value) for value in row["regret"].split()]),
-            )
-            for row in csv.DictReader(stream)
-        }
+    """The runs of a strategy that succeeded, by problem and seed; the last counts."""
+    return {
+        (record.problem, record.seed): record
+        for record in rows(strategy, folder)
+        if not record.error
+    }
+
+
+def failures(
+    strategy: str, folder: pathlib.Path = RESULTS
+) -> dict[tuple[str, int], str]:
+    """What went wrong, by problem and seed, where no run has succeeded since."""
+    succeeded = load(strategy, folder)
+    return {
+        (record.problem, record.seed): record.error
+        for record in rows(strategy, folder)
+        if record.error and (record.problem, record.seed) not in succeeded
+    }
 
 
 def save(strategy: str, record: Record, folder: pathlib.Path = RESULTS) -> None:
     """Append a run."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{strategy}.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(_FIELDS)
-        regret = " ".join(f"{value:.5g}" for value in record.regret)
-        writer.writerow(
-            (
-                record.problem,
-                record.seed,
-                f"{record.cpu_seconds:.2f}",
-                record.versions,
-                regret,
-            )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    before = path.read_bytes() if path.exists() else b""
+    if not before:
+        writer.writerow(_FIELDS)
+    elif not before.endswith(b"\n"):
+        text.write("\n")
+    writer.writerow(
+        (
+            record.problem,
+            record.seed,
+            f"{record.cpu_seconds:.2f}",
+            record.versions,
+            record.error,
+            f"{record.chosen:.5g}",
+            " ".join(f"{value:.5g}" for value in record.regret),
+            " ".join(f"{value:.3g}" for value in record.seconds),
         )
+    )
+    with path.open("a", newline="") as stream:
+        stream.write(text.getvalue())

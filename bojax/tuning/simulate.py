@@ -1,14 +1,19 @@
 """Whole runs in one compiled program, for objectives that JAX can trace."""
 
+import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from bojax._numerics import bucket
+from bojax._precision import compiler_options, one_blas_thread
 from bojax.strategies import State, Strategy
 from bojax.tuning.trial import trial_key
 
@@ -30,7 +35,6 @@ class History(eqx.Module):
     recommended: Float[Array, "*runs d"] | None = None
 
 
-@eqx.filter_jit
 def simulate(
     strategy: Strategy,
     objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
@@ -43,7 +47,18 @@ def simulate(
     The run is the one that `bojax.Study` would make with the same key in the same
     precision: the same algorithm, in tables that grow as a study's do. Several keys run
     one after the other, because the iterations of runs in lock step add up; under
-    `jax.vmap` they do as you ask.
+    `jax.vmap` they do as you ask. `eqx.filter_vmap` over the objective, an
+    `eqx.Module` of arrays, runs several problems of one shape, and over the strategy
+    several values of its numbers.
+
+    Keys that lie on several devices run there, each device its share, one after the
+    other: `jax.device_put(keys, NamedSharding(mesh, PartitionSpec("runs")))`.
+
+    Memory: a run holds its table of n trials, `num_trials` rounded up to 64, 128, 192,
+    256, 384 and so on, and while it asks the model's work on it, for a Gaussian process
+    a few matrices n by n. Runs one after the other need that once a device, runs under
+    `jax.vmap` once each; the history is num_trials times d + 2 numbers a run.
+    `benchmarks/speed/loops.py` prints both.
 
     Args:
         strategy: how to search.
@@ -51,7 +66,8 @@ def simulate(
             `strategy.space.values(x)` has natural units. A value that is not finite is
             a failed trial. The key is the one that `Trial.key` would be.
         num_trials: the length of a run.
-        keys: one key, or a batch `[k]` of one key a run.
+        keys: one key, or a batch `[k]` of one key a run; k is a multiple of the number
+            of devices that they lie on.
         recommend: whether to ask for a recommendation after the last trial: True to
             decide by evidence whether there is noise, "noisy" to say that there is.
 
@@ -79,11 +95,62 @@ def simulate(
             "keys: expected a jax.random.key or a batch [k] of them, "
             f"got {keys.dtype}{list(keys.shape)}"
         )
+    leaves, treedef = jax.tree.flatten((strategy, objective))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
+    static = tuple(None if isinstance(leaf, _ARRAYS) else (leaf,) for leaf in leaves)
+    # Under a transformation keys lie nowhere yet, and the outer program has options.
+    if any(isinstance(leaf, Tracer) for leaf in (jnp.zeros(()), keys, *arrays)):
+        arguments = (arrays, keys, static, treedef, num_trials, recommend, None)
+        return _program(on_cpu=False)(*arguments)
+    sharding = keys.sharding if isinstance(keys.sharding, NamedSharding) else None
+    arguments = (arrays, keys, static, treedef, num_trials, recommend, sharding)
+    if next(iter(keys.devices())).platform != "cpu":
+        return _program(on_cpu=False)(*arguments)
+    with one_blas_thread():
+        return jax.block_until_ready(_program(on_cpu=True)(*arguments))
 
-    def run(key: PRNGKeyArray) -> History:
-        return _one_run(strategy, objective, num_trials, key, recommend)
 
-    return run(keys) if keys.ndim == 0 else jax.lax.map(run, keys)
+_ARRAYS = (np.ndarray, jax.Array)
+
+
+@functools.cache
+def _program(on_cpu: bool) -> Callable[..., History]:
+    return jax.jit(
+        _runs,
+        static_argnames=("static", "treedef", "num_trials", "recommend", "sharding"),
+        compiler_options=compiler_options() if on_cpu else None,
+    )
+
+
+def _runs(
+    arrays: list[Array | np.ndarray],
+    keys: Key[Array, "*runs"],
+    static: tuple[tuple[Any] | None, ...],
+    treedef: Any,
+    num_trials: int,
+    recommend: bool | Literal["noisy"],
+    sharding: NamedSharding | None,
+) -> History:
+    def run(arrays: list[Array | np.ndarray], keys: Key[Array, "*runs"]) -> History:
+        given = iter(arrays)
+        leaves = [next(given) if leaf is None else leaf[0] for leaf in static]
+        strategy, objective = jax.tree.unflatten(treedef, leaves)
+
+        def one(key: PRNGKeyArray) -> History:
+            return _one_run(strategy, objective, num_trials, key, recommend)
+
+        return one(keys) if keys.ndim == 0 else jax.lax.map(one, keys)
+
+    if sharding is not None and keys.ndim:
+        run = jax.shard_map(
+            run,
+            mesh=sharding.mesh,
+            in_specs=(PartitionSpec(), sharding.spec),
+            out_specs=sharding.spec,
+            # Loops carry constants: what varies over devices cannot be told.
+            check_vma=False,
+        )
+    return run(arrays, keys)
 
 
 def _one_run(

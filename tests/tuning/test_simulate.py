@@ -1,3 +1,8 @@
+import os
+import pathlib
+import subprocess
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,7 +10,7 @@ import numpy as np
 import pytest
 
 import bojax
-from bojax.strategies import BayesOpt, Random, Sobol
+from bojax.strategies import BayesOpt, Random, Sobol, Strategy
 from bojax.tuning import Study, simulate
 
 KEY = jax.random.key(7)
@@ -90,18 +95,119 @@ def test_a_batch_of_keys_is_as_many_runs(strategy):
 def test_an_objective_with_arrays_is_compiled_once(strategy):
     traces = []
 
-    class Shifted(eqx.Module):
-        center: jax.Array
-
+    class Counted(Shifted):
         def __call__(self, x, key):
             traces.append(1)
-            return jnp.sum((x - self.center) ** 2)
+            return super().__call__(x, key)
 
     first, second = (
-        simulate(strategy, Shifted(jnp.array(center)), 5, KEY) for center in (0.1, 0.9)
+        simulate(strategy, Counted(jnp.array(center)), 5, KEY) for center in (0.1, 0.9)
     )
     assert len(traces) == 1
     assert not np.allclose(first.y, second.y)
+
+
+class Shifted(eqx.Module):
+    """A bowl around a center."""
+
+    center: jax.Array
+
+    def __call__(self, x, key):
+        return jnp.sum((x - self.center) ** 2)
+
+
+def test_problems_of_one_shape_run_in_one_program(strategy):
+    centers = jnp.array([0.1, 0.5, 0.9])
+    together = eqx.filter_vmap(lambda f: simulate(strategy, f, 6, KEY))(
+        Shifted(centers)
+    )
+    assert together.y.shape == (3, 6)
+    for i, center in enumerate(centers):
+        alone = simulate(strategy, Shifted(center), 6, KEY)
+        np.testing.assert_allclose(together.x[i], alone.x, atol=1e-6)
+        np.testing.assert_allclose(together.y[i], alone.y, atol=1e-6)
+
+
+class Quadrant(Strategy):
+    """Random points of the cube from 0 to `size`, a number of the strategy's."""
+
+    space: bojax.Space
+    size: jax.Array
+
+    def start(self, trials):
+        return None
+
+    def propose(self, memory, trials, key, numbers):
+        draw = lambda number: jax.random.uniform(
+            jax.random.fold_in(key, number), trials.x.shape[1:], trials.x.dtype
+        )
+        return self.size * jax.vmap(draw)(numbers), memory
+
+
+def test_numbers_of_a_strategy_run_in_one_program(space):
+    sizes = jnp.array([0.2, 1.0])
+    make = lambda size: Quadrant(space, size)
+    together = jax.vmap(lambda size: simulate(make(size), bowl, 5, KEY))(sizes)
+    for i, size in enumerate(sizes):
+        alone = simulate(make(size), bowl, 5, KEY)
+        np.testing.assert_allclose(together.x[i], alone.x, atol=1e-6)
+        assert np.all(np.asarray(alone.x) <= size)
+
+
+@pytest.mark.long
+def test_so_do_starting_points_of_a_model():
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+    numbers, rest = eqx.partition(BayesOpt(space, num_initial=3), eqx.is_array_like)
+    scales = jnp.array([1.0, 2.0])
+
+    def run(scale):
+        scaled = jax.tree.map(lambda leaf: scale * leaf, numbers)
+        return simulate(eqx.combine(scaled, rest), bowl, 6, KEY)
+
+    together = jax.vmap(run)(scales)
+    for i, scale in enumerate(scales):
+        np.testing.assert_allclose(together.x[i], run(scale).x, atol=1e-3)
+
+
+EIGHT_DEVICES = """
+import sys, jax, jax.numpy as jnp, numpy as np, bojax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from bojax.tuning import simulate
+
+assert len(jax.devices()) == 8
+space = bojax.Space({"a": bojax.Float(0, 1)})
+strategy = getattr(bojax.strategies, sys.argv[1])(space)
+keys = jax.random.split(jax.random.key(0), 16)
+objective = lambda x, key: jnp.sum((x - 0.3) ** 2)
+alone = simulate(strategy, objective, 4, keys)
+mesh = Mesh(np.array(jax.devices()), ("runs",))
+sharding = NamedSharding(mesh, PartitionSpec("runs"))
+shared = simulate(strategy, objective, 4, jax.device_put(keys, sharding))
+assert len(shared.y.sharding.device_set) == 8, shared.y.sharding
+assert shared.y.addressable_shards[3].data.shape == (2, 4)
+np.testing.assert_allclose(shared.x, alone.x, atol=1e-5)
+print("shared")
+"""
+
+
+@pytest.mark.parametrize(
+    "strategy", ["Sobol", pytest.param("BayesOpt", marks=pytest.mark.long)]
+)
+def test_keys_on_eight_devices_run_there(strategy):
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT_DEVICES, strategy],
+        env=os.environ
+        | {
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+            "PYTHONPATH": str(pathlib.Path(bojax.__file__).parents[1]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "shared\n"
 
 
 @pytest.mark.parametrize(

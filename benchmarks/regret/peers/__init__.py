@@ -1,0 +1,79 @@
+"""The packages to compare with: one module each, a function for each run."""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+
+from benchmarks.regret.case import Run
+from benchmarks.regret.peers import botorch, cma, optuna, skopt, smac
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """A package, and how it is run.
+
+    Args:
+        run: a run of it.
+        packages: the distributions that it needs, under the names they are imported by.
+        settings: the model and its settings, in words.
+    """
+
+    run: Run
+    packages: dict[str, str]
+    settings: str
+
+    @property
+    def missing(self) -> list[str]:
+        """Those of the distributions that are not installed."""
+        return [name for name, module in self.packages.items() if not _there(module)]
+
+    @property
+    def versions(self) -> str:
+        """Name and version of each distribution."""
+        return versions(*self.packages)
+
+
+def _there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def versions(*distributions: str) -> str:
+    """Name and version of each distribution."""
+    return " ".join(
+        f"{name}=={importlib.metadata.version(name)}" for name in distributions
+    )
+
+
+_OPTUNA = {"optuna": "optuna"}
+_TORCH = {"torch": "torch"}
+
+PEERS: dict[str, Peer] = {
+    "optuna-gp": Peer(
+        optuna.gp,
+        {**_OPTUNA, **_TORCH, "greenlet": "greenlet", "scipy": "scipy"},
+        "GPSampler(n_startup_trials=0), else its defaults (noise is fitted, "
+        "deterministic_objective=False), greenlet installed",
+    ),
+    "optuna-tpe": Peer(
+        optuna.tpe,
+        _OPTUNA,
+        "TPESampler(), its defaults: random until it has 10 trials, the initial points "
+        "among them",
+    ),
+    "random": Peer(optuna.random, _OPTUNA, "Optuna's RandomSampler"),
+    "botorch": Peer(
+        botorch.run,
+        {"botorch": "botorch", "gpytorch": "gpytorch", **_TORCH},
+        botorch.SETTINGS,
+    ),
+    "skopt": Peer(
+        skopt.run,
+        {"scikit-optimize": "skopt", "scikit-learn": "sklearn"},
+        skopt.SETTINGS,
+    ),
+    "cma": Peer(cma.run, {"cma": "cma"}, cma.SETTINGS),
+    "smac": Peer(
+        smac.run, {"smac": "smac", "ConfigSpace": "ConfigSpace"}, smac.SETTINGS
+    ),
+}
+"""By name. HEBO and Vizier pin old packages and are not among them."""

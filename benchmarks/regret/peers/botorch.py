@@ -1,0 +1,66 @@
+"""BoTorch: its default model, maximized as its tutorials do."""
+
+import warnings
+
+import numpy as np
+
+from benchmarks.regret.case import Objective
+
+SETTINGS = (
+    "SingleTaskGP with its defaults (MixedSingleTaskGP where columns are categorical), "
+    "fit_gpytorch_mll at each ask, LogExpectedImprovement over the least value "
+    "measured (where there is noise: over the least posterior mean of a point "
+    "measured), optimize_acqf with 10 restarts of 512 raw samples (where columns have "
+    "a few values: optimize_acqf_mixed_alternating with as many), double precision"
+)
+
+
+def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
+    """One run."""
+    import torch
+    from botorch.acquisition import LogExpectedImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import MixedSingleTaskGP, SingleTaskGP
+    from botorch.optim import optimize_acqf, optimize_acqf_mixed_alternating
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    case = objective.case
+    unordered = [i for i, flag in enumerate(case.categorical) if flag]
+    values = {
+        i: [(j + 0.5) / k for j in range(k)] for i, k in enumerate(case.levels) if k
+    }
+    bounds = torch.tensor([[0.0], [1.0]], dtype=torch.double)
+    bounds = bounds.repeat(1, len(case.levels))
+    for point in x0:
+        objective(point)
+    while objective.left:
+        x = torch.tensor(np.array(objective.x), dtype=torch.double)
+        y = -torch.tensor(objective.y, dtype=torch.double)[:, None]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = (
+                MixedSingleTaskGP(x, y, cat_dims=unordered)
+                if unordered
+                else SingleTaskGP(x, y)
+            )
+            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+            best = model.posterior(x).mean.max() if case.noisy else y.max()
+            acquisition = LogExpectedImprovement(model, best_f=best.detach())
+            if values:
+                found, _ = optimize_acqf_mixed_alternating(
+                    acquisition,
+                    bounds,
+                    discrete_dims={
+                        i: v for i, v in values.items() if i not in unordered
+                    },
+                    cat_dims={i: values[i] for i in unordered},
+                    num_restarts=10,
+                    raw_samples=512,
+                )
+            else:
+                found, _ = optimize_acqf(
+                    acquisition, bounds, q=1, num_restarts=10, raw_samples=512
+                )
+        objective(found[0].detach().numpy())

@@ -1,0 +1,39 @@
+"""scikit-optimize."""
+
+import warnings
+
+import numpy as np
+
+from benchmarks.regret.case import Objective
+
+SETTINGS = (
+    "Optimizer with its defaults (Gaussian process, Matern 5/2, gp_hedge), the initial "
+    "points told"
+)
+
+
+def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
+    """One run."""
+    from skopt import Optimizer
+    from skopt.space import Categorical, Integer, Real
+
+    case = objective.case
+    dimensions = [
+        Categorical(list(range(k)))
+        if unordered
+        else Integer(0, k - 1)
+        if k
+        else Real(0.0, 1.0)
+        for k, unordered in zip(case.levels, case.categorical, strict=True)
+    ]
+    optimizer = Optimizer(dimensions, n_initial_points=len(x0), random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for point in x0[:-1]:
+            optimizer.tell(case.numbers(point), objective(point), fit=False)
+        optimizer.tell(case.numbers(x0[-1]), objective(x0[-1]))
+        while objective.left:
+            numbers = optimizer.ask()
+            value = objective(case.point(numbers))
+            if objective.left:
+                optimizer.tell(numbers, value)

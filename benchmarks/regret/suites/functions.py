@@ -1,0 +1,26 @@
+"""HPOlib's functions, from `bojax.problems`."""
+
+import numpy as np
+
+from benchmarks.regret.case import Case
+from benchmarks.regret.protocol import FLOOR, NUM_TRIALS, evaluate
+from bojax import problems
+
+
+def function(name: str) -> Case:
+    """A test function of `bojax.problems`, without noise."""
+    problem = problems.get(name)
+
+    def measure(x: np.ndarray, seed: int, number: int) -> float:
+        return float(evaluate(problem, x[None])[0])
+
+    def regret(x: np.ndarray, y: float, seed: int) -> float:
+        return y - problem.optimum
+
+    floor = FLOOR * problem.range
+    return Case(name, problem.space, measure, regret, floor, NUM_TRIALS)
+
+
+def hpolib() -> dict[str, Case]:
+    """The eleven of HPOlib."""
+    return {name: function(name) for name in problems.HPOLIB}

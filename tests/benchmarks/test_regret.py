@@ -1,0 +1,233 @@
+"""What the head to head stands on: the recorder, the store, the statistics."""
+
+import argparse
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import bojax
+from benchmarks.regret import __main__ as command
+from benchmarks.regret import runs, statistics, store
+from benchmarks.regret.case import Case, Objective, initial_points
+from benchmarks.regret.peers import PEERS, Peer
+from benchmarks.regret.suites import SUITES, coco, suite
+from bojax.problems import Table
+
+
+def bowl(noisy: bool = False, num_trials: int = 6) -> Case:
+    space = bojax.Space(
+        {"a": bojax.Float(0.0, 1.0), "b": bojax.Categorical("p", "q", "r")}
+    )
+
+    def measure(x, seed, number):
+        return float(np.sum((x - 0.5) ** 2) + noisy * seed * number)
+
+    def regret(x, y, seed):
+        return float(np.sum((x - 0.5) ** 2))
+
+    return Case("bowl", space, measure, regret, 1e-8, num_trials, noisy)
+
+
+def options(**given) -> argparse.Namespace:
+    usual = {
+        "suites": "hpolib",
+        "strategies": "bojax-random",
+        "seeds": "acceptance",
+        "first": 1,
+        "problems": "levy",
+    }
+    return argparse.Namespace(**(usual | given))
+
+
+def record(seed: int, error: str = "") -> store.Record:
+    regret = np.zeros(0) if error else np.array([2.0, 0.5])
+    return store.Record("bowl", seed, 0.1, "1", regret, 0.5, regret, error)
+
+
+def test_points_and_numbers_are_each_other():
+    case = bowl()
+    assert case.levels == [0, 3]
+    assert case.categorical == [False, True]
+    assert case.numbers(np.array([0.25, 0.99])) == [0.25, 2]
+    np.testing.assert_allclose(case.point([0.25, 2]), [0.25, 5 / 6])
+
+
+def test_initial_points_are_paired_by_seed():
+    first, again, other = (initial_points(bowl(), seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (4, 2)
+    assert not np.array_equal(first, other)
+
+
+def test_the_objective_remembers_and_ends():
+    objective = Objective(bowl(num_trials=3), 0)
+    for a in (0.9, 0.5, 0.7):
+        objective(np.array([a, 0.5]))
+    assert objective.left == 0
+    with pytest.raises(RuntimeError, match="more than 3 evaluations"):
+        objective(np.array([0.1, 0.5]))
+    curve, chosen = objective.regrets(None)
+    np.testing.assert_allclose(curve, [0.16, 0.0, 0.0], atol=1e-12)
+    assert chosen == 0
+    assert objective.regrets(2)[1] == pytest.approx(0.04)
+    assert np.all(np.diff(objective.seconds) >= 0)
+
+
+def test_the_choice_is_scored_without_noise_and_the_curve_by_the_least_measured():
+    objective = Objective(bowl(noisy=True, num_trials=2), seed=5)
+    objective(np.array([0.9, 0.5]))
+    objective(np.array([0.5, 0.5]))
+    curve, chosen = objective.regrets(None)
+    # The second is better, but its noise is 5: the first has the least value.
+    np.testing.assert_allclose(curve, [0.16, 0.16])
+    assert chosen == pytest.approx(0.16)
+
+
+def test_runs_are_kept_and_the_last_of_a_failure_counts(tmp_path):
+    store.save("s", record(0), tmp_path)
+    store.save("s", record(1, "it broke"), tmp_path)
+    assert set(store.load("s", tmp_path)) == {("bowl", 0)}
+    assert store.failures("s", tmp_path) == {("bowl", 1): "it broke"}
+    store.save("s", record(1), tmp_path)
+    assert set(store.load("s", tmp_path)) == {("bowl", 0), ("bowl", 1)}
+    assert store.failures("s", tmp_path) == {}
+    np.testing.assert_allclose(store.load("s", tmp_path)["bowl", 0].regret, [2, 0.5])
+
+
+def test_a_row_that_was_torn_off_loses_no_other(tmp_path):
+    store.save("s", record(0), tmp_path)
+    with (tmp_path / "s.csv").open("a") as stream:
+        stream.write("bowl,1,0.1,1,")
+    assert set(store.load("s", tmp_path)) == {("bowl", 0)}
+    store.save("s", record(2), tmp_path)
+    assert set(store.load("s", tmp_path)) == {("bowl", 0), ("bowl", 2)}
+
+
+def test_what_is_stored_is_not_run_again(monkeypatch):
+    todo = command.tasks(options())
+    assert todo == [("hpolib", "bojax-random", "levy", 1000)] or todo == []
+    monkeypatch.setattr(store, "load", lambda name: {("levy", 1000): record(0)})
+    assert command.tasks(options()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"strategies": "bojack"}, r"--strategies: .* optuna-gp.*got 'bojack'"),
+        ({"problems": "branine"}, r"--problems: .*branin, .*got 'branine'"),
+        ({"suites": "hpo"}, r"--suites: .*hpolib, tables, bbob.*got 'hpo'"),
+        ({"seeds": "all"}, r"--seeds: expected some of acceptance, dev, got 'all'"),
+    ],
+)
+def test_an_unknown_name_is_answered_by_those_known(given, match):
+    with pytest.raises(SystemExit, match=match):
+        command.tasks(options(**given))
+
+
+def test_a_folder_of_tables_that_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("BOJAX_DATA", raising=False)
+    with pytest.raises(ValueError, match="folder: expected a path, or one in BOJAX"):
+        suite("tables")
+    monkeypatch.setenv("BOJAX_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"--suites: tables: folder: expected it to"):
+        command.tasks(options(suites="tables", problems=None))
+
+
+def test_a_peer_that_is_missing_is_left_out(monkeypatch, capsys):
+    absent = Peer(lambda *_: None, {"nowhere": "surely_not_installed"}, "")
+    monkeypatch.setitem(PEERS, "cma", absent)
+    assert command.tasks(options(strategies="cma")) == []
+    assert "cma: not installed: nowhere" in capsys.readouterr().out
+
+
+def test_a_peer_that_fails_becomes_a_row(monkeypatch):
+    def breaks(objective, x0, seed):
+        raise ZeroDivisionError("mine")
+
+    def stops_early(objective, x0, seed):
+        objective(x0[0])
+
+    for run, text in (
+        (breaks, "ZeroDivisionError: mine"),
+        (stops_early, "RuntimeError: it stopped 59 evaluations early"),
+    ):
+        monkeypatch.setitem(PEERS, "cma", Peer(run, {"numpy": "numpy"}, ""))
+        found = runs.one_run("hpolib", "cma", "levy", 1000)
+        assert found.error == text
+        assert len(found.regret) == 0
+
+
+def test_a_strategy_of_ours_runs_to_the_end():
+    found = runs.one_run("hpolib", "bojax-random", "levy", 1000)
+    assert not found.error
+    assert found.regret.shape == found.seconds.shape == (60,)
+    assert found.chosen == found.regret[-1] >= 0
+    assert np.all(np.diff(found.regret) <= 0)
+
+
+def test_tables_return_a_repeat_and_are_scored_by_the_mean(monkeypatch):
+    from benchmarks.regret.suites import tables
+
+    space = bojax.Space({"a": bojax.Categorical("p", "q", "r")})
+    values = np.array([[1.0, 2.0, 5.0], [3.0, np.nan, 5.0]])
+    monkeypatch.setattr(tables.problems, "table", lambda name: Table(space, values))
+    case = tables.table("phoneme")
+    p, q = (space.encode({"a": name}) for name in "pq")
+    assert {case.measure(p, 0, i) for i in range(20)} == {1.0, 3.0}
+    assert case.measure(q, 0, 0) == 2.0
+    assert case.regret(p, 1.0, 0) == case.regret(q, 2.0, 0) == 0.0
+    assert case.noisy
+
+
+def test_coco_has_its_optimum():
+    pytest.importorskip("cocoex", reason="coco-experiment is not installed")
+    case = coco.bbob()["bbob-f01-d02"]
+    value = case.measure(np.array([0.3, 0.3]), 1, 0)
+    assert case.regret(np.array([0.3, 0.3]), value, 1) > 0
+
+
+def test_coco_asks_for_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cocoex", None)
+    coco._suite.cache_clear()
+    with pytest.raises(ValueError, match="bbob needs the package coco-experiment"):
+        suite("bbob")
+
+
+def test_every_suite_has_seeds_and_words():
+    for _, seeds, words in SUITES.values():
+        assert "acceptance" in seeds
+        assert words.endswith(".")
+
+
+def test_holm_steps_down_and_never_turns():
+    # Holm (1979): 4 x 0.01, 3 x 0.02, 2 x 0.04 but no less, 1 x 0.03 no less.
+    np.testing.assert_allclose(
+        statistics.holm(np.array([0.04, 0.01, 0.03, 0.02])),
+        [0.06, 0.04, 0.06, 0.06],
+    )
+    assert np.all(statistics.holm(np.array([0.6, 0.9])) == 1.0)
+
+
+def test_ranks_share_ties():
+    np.testing.assert_array_equal(
+        statistics.ranks(np.array([[1.0, 0.0, 1.0], [3.0, 2.0, 1.0]])),
+        [[2.5, 1.0, 2.5], [3.0, 2.0, 1.0]],
+    )
+
+
+def test_the_interval_of_a_mean_is_that_of_its_standard_error():
+    values = np.random.default_rng(0).normal(size=(400, 1))
+    mean, (low, high) = statistics.mean_interval([values])
+    assert mean[0] == pytest.approx(values.mean())
+    # 10,000 resamples: the quantiles are known to about 3 %.
+    error = values.std() / np.sqrt(len(values))
+    assert (high - low)[0] == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_wilcoxon_is_that_of_scipy_and_says_nothing_of_ties():
+    assert statistics.wilcoxon(np.zeros(9)) == 1.0
+    difference = np.array([0.3, 0.1, -0.2, 0.5, 0.7, 0.4])
+    expected = scipy.stats.wilcoxon(difference).pvalue
+    assert statistics.wilcoxon(difference) == pytest.approx(expected)
