@@ -26,6 +26,12 @@ def _jit(method: _Method) -> _Method:
     return eqx.filter_jit(method, inline=True)  # pyright: ignore[reportCallIssue]
 
 
+def check_one_objective(trials: Trials, who: str) -> None:
+    """Raises a ValueError if there are several objectives, which `who` cannot use."""
+    if (count := trials.y.shape[1]) != 1:
+        raise ValueError(f"num_objectives: expected 1 for {who}, got {count}")
+
+
 class State(eqx.Module):
     """A strategy in the middle of a run.
 
@@ -232,11 +238,7 @@ class Strategy(eqx.Module):
             0.5
         """
         trials = state.trials
-        if trials.y.shape[1] != 1:
-            raise ValueError(
-                "num_objectives: expected 1 for a recommendation, "
-                f"got {trials.y.shape[1]}"
-            )
+        check_one_objective(trials, "a recommendation")
         told = trials.done & jnp.isfinite(trials.y[:, 0])
         told = told & _is_full(self.space, trials)
         if noisy is None:

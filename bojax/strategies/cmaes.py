@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.sequence import one_by_one
 
 _SPREAD = 0.3
@@ -86,10 +86,7 @@ class CMAES(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Draws from the distribution after all generations that are known."""
-        if trials.y.shape[1] != 1:
-            raise ValueError(
-                f"num_objectives: expected 1 for CMAES, got {trials.y.shape[1]}"
-            )
+        check_one_objective(trials, "CMAES")
         algorithm, parameters = self._algorithm()
 
         def known(memory: Memory) -> Bool[Array, ""]:

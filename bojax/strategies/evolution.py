@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
 from bojax.strategies.variation import check_chance, crossover, first_new, mutate
@@ -67,11 +67,7 @@ class RegularizedEvolution(Strategy):
         self, memory: None, trials: Trials, key: PRNGKeyArray, numbers: Int[Array, " q"]
     ) -> tuple[Float[Array, "q d"], None]:
         """Random points at first, then children."""
-        if trials.y.shape[1] != 1:
-            raise ValueError(
-                "num_objectives: expected 1 for RegularizedEvolution, got "
-                f"{trials.y.shape[1]}"
-            )
+        check_one_objective(trials, "RegularizedEvolution")
 
         def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:
             return jax.lax.cond(

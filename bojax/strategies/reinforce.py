@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from bojax._typing import PyTree
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.policies import Independent, Policy
 
 _ATTEMPTS = 8
@@ -119,10 +119,7 @@ class Reinforce(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Draws from the policy, after it has learned what is new."""
-        if trials.y.shape[1] != 1:
-            raise ValueError(
-                f"num_objectives: expected 1 for Reinforce, got {trials.y.shape[1]}"
-            )
+        check_one_objective(trials, "Reinforce")
         rows = jnp.arange(trials.capacity)
         waiting = jnp.min(jnp.where(trials.pending, rows, trials.size))
         memory = self._learn(memory, trials, waiting.astype(jnp.int32))

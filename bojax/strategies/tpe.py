@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.parzen import Parzen
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
@@ -73,10 +73,7 @@ class TPE(Strategy):
         self, memory: None, trials: Trials, key: PRNGKeyArray, numbers: Int[Array, " q"]
     ) -> tuple[Float[Array, "q d"], None]:
         """Random points at first, then those of the greatest ratio."""
-        if trials.y.shape[1] != 1:
-            raise ValueError(
-                f"num_objectives: expected 1 for TPE, got {trials.y.shape[1]}"
-            )
+        check_one_objective(trials, "TPE")
 
         def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:
             return jax.lax.cond(

@@ -18,7 +18,7 @@ from bojax.acquisitions import Belief
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
 from bojax.strategies import bayes
-from bojax.strategies.base import Strategy
+from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.bayes import BayesOpt
 from bojax.surrogates import Several, Surrogate
 
@@ -152,9 +152,7 @@ class TuRBO(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """A design at first, then points of the box."""
-        m = trials.y.shape[1]
-        if m != 1:
-            raise ValueError(f"num_objectives: expected 1 for TuRBO, got {m}")
+        check_one_objective(trials, "TuRBO")
         memory = self._counted(memory, trials)
         own = _since(trials, memory.first)
         known = jnp.sum(own.done & jnp.isfinite(own.y[:, 0]))

@@ -95,46 +95,46 @@ def simulate(
             "keys: expected a jax.random.key or a batch [k] of them, "
             f"got {keys.dtype}{list(keys.shape)}"
         )
-    leaves, treedef = jax.tree.flatten((strategy, objective))
-    arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
-    static = tuple(None if isinstance(leaf, _ARRAYS) else (leaf,) for leaf in leaves)
+    arrays = [
+        leaf for leaf in jax.tree.leaves((strategy, objective)) if _is_array(leaf)
+    ]
     # Under a transformation keys lie nowhere yet, and the outer program has options.
     if any(isinstance(leaf, Tracer) for leaf in (jnp.zeros(()), keys, *arrays)):
-        arguments = (arrays, keys, static, treedef, num_trials, recommend, None)
-        return _program(on_cpu=False)(*arguments)
+        return _program(False)(strategy, objective, num_trials, keys, recommend, None)
     sharding = keys.sharding if isinstance(keys.sharding, NamedSharding) else None
-    arguments = (arrays, keys, static, treedef, num_trials, recommend, sharding)
-    if next(iter(keys.devices())).platform != "cpu":
-        return _program(on_cpu=False)(*arguments)
+    on_cpu = next(iter(keys.devices())).platform == "cpu"
+    program = _program(on_cpu)
+    arguments = (strategy, objective, num_trials, keys, recommend, sharding)
+    if not on_cpu:
+        return program(*arguments)
     with one_blas_thread():
-        return jax.block_until_ready(_program(on_cpu=True)(*arguments))
+        return jax.block_until_ready(program(*arguments))
 
 
-_ARRAYS = (np.ndarray, jax.Array)
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | jax.Array)
 
 
 @functools.cache
 def _program(on_cpu: bool) -> Callable[..., History]:
-    return jax.jit(
-        _runs,
-        static_argnames=("static", "treedef", "num_trials", "recommend", "sharding"),
-        compiler_options=compiler_options() if on_cpu else None,
+    options = compiler_options() if on_cpu else None
+    return eqx.filter_jit(  # pyright: ignore[reportCallIssue]
+        _runs, compiler_options=options
     )
 
 
 def _runs(
-    arrays: list[Array | np.ndarray],
-    keys: Key[Array, "*runs"],
-    static: tuple[tuple[Any] | None, ...],
-    treedef: Any,
+    strategy: Strategy,
+    objective: Callable,
     num_trials: int,
+    keys: Key[Array, "*runs"],
     recommend: bool | Literal["noisy"],
     sharding: NamedSharding | None,
 ) -> History:
-    def run(arrays: list[Array | np.ndarray], keys: Key[Array, "*runs"]) -> History:
-        given = iter(arrays)
-        leaves = [next(given) if leaf is None else leaf[0] for leaf in static]
-        strategy, objective = jax.tree.unflatten(treedef, leaves)
+    given, static = eqx.partition((strategy, objective), _is_array)
+
+    def run(given: Any, keys: Key[Array, "*runs"]) -> History:
+        strategy, objective = eqx.combine(given, static)
 
         def one(key: PRNGKeyArray) -> History:
             return _one_run(strategy, objective, num_trials, key, recommend)
@@ -150,7 +150,7 @@ def _runs(
             # Loops carry constants: what varies over devices cannot be told.
             check_vma=False,
         )
-    return run(arrays, keys)
+    return run(given, keys)
 
 
 def _one_run(
