@@ -9,7 +9,6 @@ holds are not made again.
 """
 
 import argparse
-import csv
 import functools
 import pathlib
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 import scipy.stats
 
 import bojax
+from benchmarks import rows
 from benchmarks.regret.protocol import SEEDS
 from bojax import acquisitions, problems
 from bojax._numerics import bucket
@@ -88,19 +88,14 @@ def runs(case: str, contender: str):
     return run
 
 
-def read(path: pathlib.Path) -> list[dict]:
-    if not path.exists():
-        return []
-    with path.open() as stream:
-        return list(csv.DictReader(stream))
-
-
 FIELDS = ("case", "acquisition", "seed", "recommended", "luckiest", "best", "seconds")
 
 
 def measure(path: pathlib.Path, names: list[str], cases: list[str]) -> None:
     """Append every run that is missing."""
-    done = {(row["case"], row["acquisition"], int(row["seed"])) for row in read(path)}
+    done = {
+        (row["case"], row["acquisition"], int(row["seed"])) for row in rows.read(path)
+    }
     for case in cases:
         for name in names:
             for seed in SEEDS["dev"]:
@@ -111,12 +106,8 @@ def measure(path: pathlib.Path, names: list[str], cases: list[str]) -> None:
                     regrets = runs(case, name)(jax.random.key(seed))
                     regrets = [f"{float(regret):.6g}" for regret in regrets]
                 seconds = f"{time.process_time() - start:.2f}"
-                new = not path.exists()
-                with path.open("a", newline="") as stream:
-                    writer = csv.writer(stream, lineterminator="\n")
-                    if new:
-                        writer.writerow(FIELDS)
-                    writer.writerow([case, name, seed, *regrets, seconds])
+                row = (case, name, seed, *regrets, seconds)
+                rows.append(path, FIELDS, row)
             print(f"{case}: {name}", file=sys.stderr, flush=True)
 
 
@@ -162,7 +153,7 @@ def main() -> None:
     path = RESULTS / "noise.csv"
     measure(path, arguments.acquisitions.split("|"), arguments.cases.split("|"))
     about = __doc__.split("\n\n", 1)[1].strip()
-    text = f"# Acquisitions under noise\n\n{about}\n\n{report(read(path))}\n"
+    text = f"# Acquisitions under noise\n\n{about}\n\n{report(rows.read(path))}\n"
     (RESULTS / "noise.md").write_text(text)
     print(text)
 

@@ -7,7 +7,6 @@ which favors it, and a censored numerator as 400, which does not.
 """
 
 import argparse
-import csv
 import importlib.metadata
 import json
 import pathlib
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import bojax
+from benchmarks import rows
 from bojax import problems, strategies
 from bojax.space import Space
 from bojax.surrogates import GP
@@ -52,22 +52,15 @@ CONTENDERS = {
 
 def stored(name: str) -> dict[int, np.ndarray]:
     """The least regret after each evaluation, in shares of the range, by seed."""
-    path = RESULTS / f"{name}.csv"
-    if not path.exists():
-        return {}
-    with path.open(newline="") as stream:
-        return {
-            int(row["seed"]): np.array(
-                [float(v) for v in row["regret"].split()[:BUDGET]]
-            )
-            for row in csv.DictReader(stream)
-        }
+    return {
+        int(row["seed"]): np.array([float(v) for v in row["regret"].split()])
+        for row in rows.read(RESULTS / f"{name}.csv")
+    }
 
 
 def run(name: str) -> None:
     """Do and store the runs of one contender that are not stored yet."""
     problem = problems.branches()
-    RESULTS.mkdir(exist_ok=True)
     with jax.enable_x64(True):
         strategy = CONTENDERS[name](problem.space)
 
@@ -81,13 +74,8 @@ def run(name: str) -> None:
             began = time.process_time()
             history = bojax.simulate(strategy, objective, BUDGET, jax.random.key(seed))
             regret = (np.asarray(history.best_y) - problem.optimum) / problem.range
-            path = RESULTS / f"{name}.csv"
-            new = not path.exists()
-            with path.open("a", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                if new:
-                    writer.writerow(("seed", "regret"))
-                writer.writerow((seed, " ".join(f"{v:.3g}" for v in regret)))
+            row = (seed, " ".join(f"{v:.3g}" for v in regret))
+            rows.append(RESULTS / f"{name}.csv", ("seed", "regret"), row)
             needed, _ = until(regret)
             print(
                 name, seed, needed, f"{time.process_time() - began:.0f} s", flush=True

@@ -5,7 +5,6 @@ range count as that: single precision cannot tell values apart that are closer.
 """
 
 import argparse
-import csv
 import importlib.metadata
 import pathlib
 
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 import bojax
+from benchmarks import rows
 from bojax import problems, strategies
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -28,18 +28,14 @@ _RESAMPLES = 20_000
 
 def stored() -> dict[tuple[str, str, int], float]:
     """Regret at the end in shares of the range, by function, precision and seed."""
-    if not RUNS.exists():
-        return {}
-    with RUNS.open(newline="") as stream:
-        return {
-            (row["problem"], row["precision"], int(row["seed"])): float(row["regret"])
-            for row in csv.DictReader(stream)
-        }
+    return {
+        (row["problem"], row["precision"], int(row["seed"])): float(row["regret"])
+        for row in rows.read(RUNS)
+    }
 
 
 def run() -> None:
     """Do and store the runs that are not stored yet."""
-    RESULTS.mkdir(exist_ok=True)
     for name in NAMES:
         problem = problems.get(name)
         objective = _Objective(problem)
@@ -59,12 +55,8 @@ def run() -> None:
                     # The true value of what was found, whatever precision said of it.
                     value = float(problem.fn(jax.numpy.asarray(x, float)))
                 regret = (value - problem.optimum) / problem.range
-                new = not RUNS.exists()
-                with RUNS.open("a", newline="") as stream:
-                    writer = csv.writer(stream, lineterminator="\n")
-                    if new:
-                        writer.writerow(("problem", "precision", "seed", "regret"))
-                    writer.writerow((name, precision, seed, f"{regret:.4g}"))
+                fields = ("problem", "precision", "seed", "regret")
+                rows.append(RUNS, fields, (name, precision, seed, f"{regret:.4g}"))
                 print(name, precision, seed, f"{regret:.3g}", flush=True)
 
 

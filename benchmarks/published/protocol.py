@@ -1,6 +1,5 @@
 """How a published run is repeated: seeds once each, kept as they finish, summarized."""
 
-import csv
 import dataclasses
 import importlib.metadata
 import pathlib
@@ -10,6 +9,8 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+
+from benchmarks import rows
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 
@@ -62,13 +63,10 @@ def _path(name: str) -> pathlib.Path:
 
 
 def _load(name: str) -> dict[int, np.ndarray]:
-    if not _path(name).exists():
-        return {}
-    with _path(name).open(newline="") as stream:
-        return {
-            int(row["seed"]): np.array([float(v) for v in row["score"].split()])
-            for row in csv.DictReader(stream)
-        }
+    return {
+        int(row["seed"]): np.array([float(v) for v in row["score"].split()])
+        for row in rows.read(_path(name))
+    }
 
 
 def _versions() -> str:
@@ -77,14 +75,9 @@ def _versions() -> str:
 
 
 def _save(name: str, seed: int, seconds: float, curve: np.ndarray) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    new = not _path(name).exists()
-    with _path(name).open("a", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(("seed", "cpu_seconds", "versions", "score"))
-        score = " ".join(f"{value:.7g}" for value in curve)
-        writer.writerow((seed, f"{seconds:.1f}", _versions(), score))
+    fields = ("seed", "cpu_seconds", "versions", "score")
+    score = " ".join(f"{value:.7g}" for value in curve)
+    rows.append(_path(name), fields, (seed, f"{seconds:.1f}", _versions(), score))
 
 
 def _summarize(protocol: Protocol) -> None:

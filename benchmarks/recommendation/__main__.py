@@ -7,7 +7,6 @@ recommended by evidence, and of that recommended with `noisy=True`.
 """
 
 import argparse
-import csv
 import functools
 import importlib.metadata
 import pathlib
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import bojax
+from benchmarks import rows
 from bojax import problems, strategies
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -30,15 +30,12 @@ _RESAMPLES = 20_000
 
 def stored() -> dict[tuple[str, str, int], list[float]]:
     """True regrets of `POINTS`, in shares of the range, by problem, noise and seed."""
-    if not RUNS.exists():
-        return {}
-    with RUNS.open(newline="") as stream:
-        return {
-            (row["problem"], row["noise"], int(row["seed"])): [
-                float(row[point]) for point in POINTS
-            ]
-            for row in csv.DictReader(stream)
-        }
+    return {
+        (row["problem"], row["noise"], int(row["seed"])): [
+            float(row[point]) for point in POINTS
+        ]
+        for row in rows.read(RUNS)
+    }
 
 
 @functools.cache
@@ -53,7 +50,6 @@ def _objective(name: str, deviation: float):
 
 def run() -> None:
     """Do and store the runs that are not stored yet."""
-    RESULTS.mkdir(exist_ok=True)
     for name, share in NOISE.items():
         problem = problems.get(name)
         strategy = strategies.BayesOpt(problem.space)
@@ -80,14 +76,9 @@ def run() -> None:
                 with jax.enable_x64(True):
                     values = np.asarray(truth(jnp.stack(found)))
                 regret = (values - problem.optimum) / problem.range
-                new = not RUNS.exists()
-                with RUNS.open("a", newline="") as stream:
-                    writer = csv.writer(stream, lineterminator="\n")
-                    if new:
-                        writer.writerow(("problem", "noise", "seed", *POINTS))
-                    row = [f"{value:.4g}" for value in regret]
-                    writer.writerow((name, noise, seed, *row))
-                print(name, noise, seed, *row, flush=True)
+                row = (name, noise, seed, *(f"{value:.4g}" for value in regret))
+                rows.append(RUNS, ("problem", "noise", "seed", *POINTS), row)
+                print(*row, flush=True)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from benchmarks.markdown import markdown
 from benchmarks.regret import store
 from benchmarks.regret.contenders import VARIANTS
 from benchmarks.regret.protocol import SEEDS, log_regret
-from benchmarks.regret.tables import markdown
 from bojax import problems
 
 _PROBLEMS = tuple(

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from benchmarks.markdown import markdown
 from benchmarks.regret import figures, store
 from benchmarks.regret.case import Case
 from benchmarks.regret.contenders import CONTENDERS, VARIANTS
@@ -11,7 +12,6 @@ from benchmarks.regret.defaults import choice
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.statistics import holm, mean_interval, ranks, wilcoxon
 from benchmarks.regret.suites import SUITES, suite
-from benchmarks.regret.tables import markdown
 
 _FIGURES = pathlib.Path(__file__).parent / "results"
 _OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)

@@ -1,11 +1,11 @@
 """Runs on disk: one CSV a strategy, one row a run, written as each run finishes."""
 
-import csv
 import dataclasses
-import io
 import pathlib
 
 import numpy as np
+
+from benchmarks import rows as csv_rows
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 _FIELDS = (
@@ -62,12 +62,7 @@ def _record(row: dict[str, str]) -> Record:
 
 def rows(strategy: str, folder: pathlib.Path = RESULTS) -> list[Record]:
     """All rows of a strategy, failures among them; a row torn off is left out."""
-    path = folder / f"{strategy}.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as stream:
-        found = list(csv.DictReader(stream))
-    return [_record(row) for row in found if row["seconds"] is not None]
+    return [_record(row) for row in csv_rows.read(folder / f"{strategy}.csv")]
 
 
 def load(
@@ -95,16 +90,9 @@ def failures(
 
 def save(strategy: str, record: Record, folder: pathlib.Path = RESULTS) -> None:
     """Append a run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{strategy}.csv"
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    before = path.read_bytes() if path.exists() else b""
-    if not before:
-        writer.writerow(_FIELDS)
-    elif not before.endswith(b"\n"):
-        text.write("\n")
-    writer.writerow(
+    csv_rows.append(
+        folder / f"{strategy}.csv",
+        _FIELDS,
         (
             record.problem,
             record.seed,
@@ -114,7 +102,5 @@ def save(strategy: str, record: Record, folder: pathlib.Path = RESULTS) -> None:
             f"{record.chosen:.5g}",
             " ".join(f"{value:.5g}" for value in record.regret),
             " ".join(f"{value:.3g}" for value in record.seconds),
-        )
+        ),
     )
-    with path.open("a", newline="") as stream:
-        stream.write(text.getvalue())

@@ -1,7 +1,6 @@
 """`python -m benchmarks.searches run --searches random`, then `report`."""
 
 import argparse
-import csv
 import importlib.metadata
 import pathlib
 import sys
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 import threadpoolctl
 
+from benchmarks import rows
 from benchmarks.searches import objectives
 from benchmarks.searches.contenders import CONTENDERS
 
@@ -25,15 +25,12 @@ def _path(search: str) -> pathlib.Path:
 
 def stored(search: str) -> dict[tuple[str, int], np.ndarray]:
     """The best value after each of `AT`, by problem and seed."""
-    if not _path(search).exists():
-        return {}
-    with _path(search).open(newline="") as stream:
-        return {
-            (row["problem"], int(row["seed"])): np.array(
-                [float(row[f"best{n}"]) for n in AT]
-            )
-            for row in csv.DictReader(stream)
-        }
+    return {
+        (row["problem"], int(row["seed"])): np.array(
+            [float(row[f"best{n}"]) for n in AT]
+        )
+        for row in rows.read(_path(search))
+    }
 
 
 def run(searches: list[str], names: list[str]) -> None:
@@ -51,12 +48,7 @@ def run(searches: list[str], names: list[str]) -> None:
                 initial = [objective.space.decode(x) for x in points]
                 y = CONTENDERS[search](objective, initial, seed, NUM_TRIALS)
                 best = [f"{min(y[:n]):.6g}" for n in AT]
-                new = not _path(search).exists()
-                with _path(search).open("a", newline="") as stream:
-                    writer = csv.writer(stream, lineterminator="\n")
-                    if new:
-                        writer.writerow(fields)
-                    writer.writerow([name, seed, *best])
+                rows.append(_path(search), fields, (name, seed, *best))
             print(search, name, flush=True)
 
 

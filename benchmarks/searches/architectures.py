@@ -6,7 +6,6 @@ the search recommends, which under noise need not be the same.
 """
 
 import argparse
-import csv
 import functools
 import pathlib
 import time
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import bojax
+from benchmarks import rows
 from bojax import problems, strategies
 from bojax.nas import Aligned, ChainKernel, PathKernel
 from bojax.surrogates import GP
@@ -85,12 +85,10 @@ def stored() -> dict[tuple[str, str], dict[int, np.ndarray]]:
     By table and search, then by seed.
     """
     found: dict[tuple[str, str], dict[int, np.ndarray]] = {}
-    if PATH.exists():
-        with PATH.open(newline="") as stream:
-            for row in csv.DictReader(stream):
-                values = np.array([float(row[field]) for field in FIELDS[3:]])
-                runs = found.setdefault((row["table"], row["search"]), {})
-                runs[int(row["seed"])] = values
+    for row in rows.read(PATH):
+        values = np.array([float(row[field]) for field in FIELDS[3:]])
+        runs = found.setdefault((row["table"], row["search"]), {})
+        runs[int(row["seed"])] = values
     return found
 
 
@@ -108,14 +106,11 @@ def run(name: str, search: str, seeds: list[int]) -> None:
         -np.asarray(jax.vmap(table.mean)(x)) for x in (chosen, history.recommended)
     ]
     seconds = (time.process_time() - start) / len(seeds)
-    new = not PATH.exists()
-    with PATH.open("a", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(FIELDS)
-        for seed, *values in zip(seeds, *score, strict=True):
-            row = [f"{value:.4f}" for value in values]
-            writer.writerow((name, search, seed, *row, f"{seconds:.2f}"))
+    own = [
+        (name, search, seed, *(f"{value:.4f}" for value in values), f"{seconds:.2f}")
+        for seed, *values in zip(seeds, *score, strict=True)
+    ]
+    rows.append(PATH, FIELDS, *own)
 
 
 def report() -> str:

@@ -8,7 +8,6 @@ children start from random weights. Every epoch of every child counts. All child
 round are trained in one program, which is compiled once (`bojax.nas.train`).
 """
 
-import csv
 import pathlib
 import sys
 import time
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks import rows
 from bojax.nas import morphisms
 from bojax.nas.morphisms import Layer, Specification
 from bojax.nas.population import Room, stack, train, unstack
@@ -116,7 +116,7 @@ def climb(
 
 
 def run() -> None:
-    done = {(row["climb"], int(row["seed"])) for row in _rows()}
+    done = {(row["climb"], int(row["seed"])) for row in rows.read(PATH)}
     for seed in SEEDS:
         for name, how in CLIMBS.items():
             if (name, seed) in done:
@@ -124,28 +124,18 @@ def run() -> None:
             start = time.process_time()
             found = climb(*how, seed)
             seconds = time.process_time() - start
-            new = not PATH.exists()
-            with PATH.open("a", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                if new:
-                    writer.writerow(FIELDS)
-                for spent, *accuracy in found:
-                    row = [f"{value:.4f}" for value in accuracy]
-                    writer.writerow((name, seed, spent, *row, f"{seconds:.0f}"))
+            own = [
+                (name, seed, spent, f"{a:.4f}", f"{b:.4f}", f"{seconds:.0f}")
+                for spent, a, b in found
+            ]
+            rows.append(PATH, FIELDS, *own)
             print(name, seed, found[-1], f"{seconds:.0f} s", flush=True)
-
-
-def _rows() -> list[dict[str, str]]:
-    if not PATH.exists():
-        return []
-    with PATH.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def curves(name: str, column: str) -> dict[int, list[tuple[int, float]]]:
     """Epochs and accuracy after each round, by seed."""
     found: dict[int, list[tuple[int, float]]] = {}
-    for row in _rows():
+    for row in rows.read(PATH):
         if row["climb"] == name:
             point = (int(row["epochs"]), float(row[column]))
             found.setdefault(int(row["seed"]), []).append(point)

@@ -7,7 +7,6 @@ table it is 32.03 percent points times millions.
 """
 
 import argparse
-import csv
 import pathlib
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import rows
 from benchmarks.searches.architectures import layers
 from bojax import acquisitions, pareto, problems, strategies
 from bojax.surrogates import GP
@@ -81,11 +81,9 @@ def volumes(table: problems.Table, x: np.ndarray) -> list[float]:
 def stored() -> dict[str, dict[int, np.ndarray]]:
     """Hypervolumes after each of `AT`, and seconds, by search and seed."""
     found: dict[str, dict[int, np.ndarray]] = {}
-    if PATH.exists():
-        with PATH.open(newline="") as stream:
-            for row in csv.DictReader(stream):
-                values = np.array([float(row[field]) for field in FIELDS[2:]])
-                found.setdefault(row["search"], {})[int(row["seed"])] = values
+    for row in rows.read(PATH):
+        values = np.array([float(row[field]) for field in FIELDS[2:]])
+        found.setdefault(row["search"], {})[int(row["seed"])] = values
     return found
 
 
@@ -99,13 +97,9 @@ def run(search: str, seeds: range) -> None:
         start = time.process_time()
         x = visited(SEARCHES[search](table), table, jnp.asarray(np.int32(seed)))
         values = volumes(table, np.asarray(x))
-        new = not PATH.exists()
-        with PATH.open("a", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            if new:
-                writer.writerow(FIELDS)
-            row = [f"{value:.4f}" for value in values]
-            writer.writerow((search, seed, *row, f"{time.process_time() - start:.1f}"))
+        cells = [f"{value:.4f}" for value in values]
+        cells.append(f"{time.process_time() - start:.1f}")
+        rows.append(PATH, FIELDS, (search, seed, *cells))
     print(search, flush=True)
 
 

@@ -9,7 +9,6 @@ is the error above the least that any search found on the same data.
 """
 
 import argparse
-import csv
 import functools
 import pathlib
 import warnings
@@ -22,6 +21,7 @@ import scipy.stats
 import threadpoolctl
 
 import bojax
+from benchmarks import rows
 from benchmarks.searches.contenders import CONTENDERS
 from benchmarks.searches.objectives import Objective
 from bojax.space import Space
@@ -135,12 +135,10 @@ def objective(name: str) -> Objective:
 def stored() -> dict[tuple[str, str], dict[int, np.ndarray]]:
     """The least error after each of `AT`, by data and search, then by seed."""
     found: dict[tuple[str, str], dict[int, np.ndarray]] = {}
-    if PATH.exists():
-        with PATH.open(newline="") as stream:
-            for row in csv.DictReader(stream):
-                values = np.array([float(row[f"best{n}"]) for n in AT])
-                runs = found.setdefault((row["data"], row["search"]), {})
-                runs[int(row["seed"])] = values
+    for row in rows.read(PATH):
+        values = np.array([float(row[f"best{n}"]) for n in AT])
+        runs = found.setdefault((row["data"], row["search"]), {})
+        runs[int(row["seed"])] = values
     return found
 
 
@@ -155,13 +153,8 @@ def run(seeds: range) -> None:
                 if seed in stored().get((name, search), {}):
                     continue
                 y = CONTENDERS[search](objective(name), initial, seed, NUM_TRIALS)
-                new = not PATH.exists()
-                with PATH.open("a", newline="") as stream:
-                    writer = csv.writer(stream, lineterminator="\n")
-                    if new:
-                        writer.writerow(FIELDS)
-                    best = [f"{min(y[:n]):.6g}" for n in AT]
-                    writer.writerow((name, search, seed, *best))
+                best = [f"{min(y[:n]):.6g}" for n in AT]
+                rows.append(PATH, FIELDS, (name, search, seed, *best))
                 print(name, search, seed, best, flush=True)
 
 

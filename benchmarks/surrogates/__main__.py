@@ -8,7 +8,6 @@ than 1e-3. Ten draws of the points, the same for every model.
 """
 
 import argparse
-import csv
 import importlib.metadata
 import pathlib
 import sys
@@ -18,8 +17,9 @@ import zlib
 import numpy as np
 import scipy.stats
 
+from benchmarks import rows
+from benchmarks.markdown import markdown
 from benchmarks.regret.protocol import evaluate
-from benchmarks.regret.tables import markdown
 from benchmarks.surrogates.models import MODELS
 from bojax import problems
 
@@ -50,16 +50,12 @@ def _path(model: str) -> pathlib.Path:
 
 def load(model: str) -> dict[tuple[str, int, int], list[float]]:
     """Stored scores and seconds by problem, size and seed."""
-    if not _path(model).exists():
-        return {}
-    with _path(model).open(newline="") as stream:
-        return {
-            (row["problem"], int(row["n"]), int(row["seed"])): [
-                float(row[field]) for field in _FIELDS[3:]
-            ]
-            for row in csv.DictReader(stream)
-            if row["cpu_s"]
-        }
+    return {
+        (row["problem"], int(row["n"]), int(row["seed"])): [
+            float(row[field]) for field in _FIELDS[3:]
+        ]
+        for row in rows.read(_path(model))
+    }
 
 
 def one(model: str, name: str, n: int, seed: int) -> list[float]:
@@ -78,7 +74,6 @@ def one(model: str, name: str, n: int, seed: int) -> list[float]:
 
 def run(models: list[str], seeds: int) -> None:
     """Fits what is not stored yet."""
-    RESULTS.mkdir(exist_ok=True)
     for model in models:
         done = load(model)
         for name in PROBLEMS:
@@ -86,12 +81,8 @@ def run(models: list[str], seeds: int) -> None:
                 for n in SIZES:
                     if (name, n, seed) in done:
                         continue
-                    row = [f"{v:.5g}" for v in one(model, name, n, seed)]
-                    new = not _path(model).exists()
-                    with _path(model).open("a", newline="") as stream:
-                        writer = csv.writer(stream, lineterminator="\n")
-                        writer.writerows([_FIELDS] if new else [])
-                        writer.writerow((name, n, seed, *row))
+                    cells = [f"{v:.5g}" for v in one(model, name, n, seed)]
+                    rows.append(_path(model), _FIELDS, (name, n, seed, *cells))
             print(model, name, flush=True)
 
 
