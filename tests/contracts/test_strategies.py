@@ -12,6 +12,7 @@ import bojax
 from bojax import strategies
 from bojax.data import Outcome, Points, Status
 from bojax.strategies import (
+    CMAES,
     NSGA2,
     TPE,
     BayesOpt,
@@ -60,17 +61,24 @@ MAKE = {
     "TPE, columns apart": lambda space: TPE(space, 3, multivariate=False),
     "RegularizedEvolution": lambda space: RegularizedEvolution(space, 3, 2, 0.3),
     "NSGA2": lambda space: NSGA2(space, population=3),
+    "CMAES": lambda space: CMAES(space, population=3),
     "Reinforce": Reinforce,
     "Reinforce, recurrent": lambda space: Reinforce(space, Recurrent(space, width=4)),
 }
-# Needs a package that is not among those of the tests; see test_cmaes.py.
-ELSEWHERE = {"CMAES"}
 MODELED = ("BayesOpt", "TuRBO")
 CHEAP = tuple(name for name in MAKE if name not in MODELED)
 SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2", "BayesOpt")
-ONE_OBJECTIVE = ("TuRBO", "TPE", "RegularizedEvolution", "Reinforce")
-# Evolution and reinforcement learning may come back to a point.
+ONE_OBJECTIVE = ("TuRBO", "TPE", "RegularizedEvolution", "Reinforce", "CMAES")
+# Evolution, CMA-ES and reinforcement learning may come back to a point.
 NEVER_REPEAT = ("Random", "Sobol", "Grid", *MODELED, "TPE", "TPE, columns apart")
+    "Random",
+    "Sobol",
+    "Grid",
+    *MODELED,
+    "TPE",
+    "TPE, columns apart",
+    "CMAES",
+)
 
 every = pytest.mark.parametrize("name", MAKE)
 never_repeats = pytest.mark.parametrize("name", NEVER_REPEAT)
@@ -146,7 +154,7 @@ def test_the_grid_is_complete():
         and issubclass(value, Strategy)
         and not inspect.isabstract(value)
     }
-    assert final == {name.partition(",")[0] for name in MAKE} | ELSEWHERE
+    assert final == {name.partition(",")[0] for name in MAKE}
 
 
 @every

@@ -1,18 +1,13 @@
 """CMA-ES: what evosax says of each generation, and what comes of it."""
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from evosax import algorithms
 
 import bojax
 from bojax.strategies import CMAES, Random
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    algorithms = pytest.importorskip("evosax.algorithms", reason="needs evosax")
 
 SPACE = bojax.Space({name: bojax.Float(0.0, 1.0) for name in "abcde"})
 CENTER = jnp.asarray([0.8, 0.3, 0.6, 0.2, 0.5])
@@ -25,7 +20,6 @@ def valley(x, key=None):
     return jnp.sum(z**2 * 10.0 ** jnp.arange(0, 2.5, 0.5))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_it_descends_a_valley():
     keys = jax.random.split(jax.random.key(0), 4)
     ours, theirs = (
@@ -35,7 +29,6 @@ def test_it_descends_a_valley():
     assert float(jnp.max(ours)) < float(jnp.min(theirs)) / 100
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_generations_are_told_as_evosax_would_be_told_in_whichever_order():
     strategy = CMAES(SPACE, population=6)
     state = strategy.init(jax.random.key(1), 32)
@@ -61,7 +54,6 @@ def test_generations_are_told_as_evosax_would_be_told_in_whichever_order():
         )
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_generation_waits_for_its_last_value_and_failures_are_the_worst():
     strategy = CMAES(SPACE, population=4)
     state = strategy.init(jax.random.key(1), 32)
