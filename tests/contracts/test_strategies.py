@@ -71,14 +71,6 @@ SEVERAL_OBJECTIVES = ("Random", "Sobol", "Grid", "NSGA2", "BayesOpt")
 ONE_OBJECTIVE = ("TuRBO", "TPE", "RegularizedEvolution", "Reinforce", "CMAES")
 # Evolution, CMA-ES and reinforcement learning may come back to a point.
 NEVER_REPEAT = ("Random", "Sobol", "Grid", *MODELED, "TPE", "TPE, columns apart")
-    "Random",
-    "Sobol",
-    "Grid",
-    *MODELED,
-    "TPE",
-    "TPE, columns apart",
-    "CMAES",
-)
 
 every = pytest.mark.parametrize("name", MAKE)
 never_repeats = pytest.mark.parametrize("name", NEVER_REPEAT)
