@@ -78,7 +78,7 @@ def runs(case: str, contender: str):
         history = bojax.simulate(strategy, objective(name, deviation), NUM_TRIALS, key)
         state = strategy.init(key, bucket(NUM_TRIALS))
         state = strategy.observe(state, history.x, history.y)
-        belief, _ = strategy.believe(state.memory, state.trials, key)
+        belief, _ = strategy.believe(state.memory.whole, state.trials, key)
         true = jax.vmap(problem.fn)(history.x) - problem.optimum
         # Under constant numbers of ties the first, as everywhere.
         recommended = problem.fn(belief.posterior.incumbent) - problem.optimum

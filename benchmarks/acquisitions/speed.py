@@ -48,12 +48,12 @@ def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @eqx.filter_jit
 def believe(strategy, state):
-    return strategy.believe(state.memory, state.trials, state.key)[0]
+    return strategy.believe(state.memory.whole, state.trials, state.key)[0]
 
 
 @eqx.filter_jit
 def choose(strategy, belief, key):
-    return strategy.choose(belief, key, jnp.arange(Q))
+    return strategy.choose(belief, key, jnp.arange(Q))[0]
 
 
 def ours(strategy, belief, seed: int) -> np.ndarray:

@@ -43,7 +43,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 @eqx.filter_jit
 def choose(strategy, belief, key):
-    return strategy.choose(belief, key, jnp.arange(Q))
+    return strategy.choose(belief, key, jnp.arange(Q))[0]
 
 
 def points(seed: int) -> tuple[np.ndarray, np.ndarray]:

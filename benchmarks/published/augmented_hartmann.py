@@ -26,7 +26,7 @@ _measure = jax.jit(jax.vmap(_PROBLEM.fn))
 @jax.jit
 def _recommended(state):
     """Where the posterior mean at full fidelity is least, over the whole space."""
-    belief, _ = _STRATEGY.believe(state.memory, state.trials, state.key)
+    belief, _ = _STRATEGY.believe(state.memory.whole, state.trials, state.key)
     mean = AtFullFidelity(UCB(belief.posterior, 0.0), _SPACE)
     best = jnp.argsort(jnp.where(state.trials.done, state.trials.y[:, 0], jnp.inf))
     near = state.trials.x[best[:4]]

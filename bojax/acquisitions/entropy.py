@@ -215,7 +215,7 @@ def _minima_of(
 
 
 def _noise(posterior: GPPosterior) -> Float[Array, ""]:
-    return posterior.scale**2 * jnp.exp(posterior.parameters.log_noise)
+    return posterior.scale**2 * posterior.parameters.noise
 
 
 class MES(Acquisition):

@@ -75,7 +75,7 @@ class MACE(Acquisition):
             best_y = posterior.marginal(posterior.incumbent)[0]
         dtype = posterior.white.dtype
         screen, reference, shift = jax.random.split(key, 3)
-        noise = jnp.exp(0.5 * posterior.parameters.log_noise)
+        noise = jnp.sqrt(posterior.parameters.noise)
         off = math.sqrt(2) * noise * jax.random.normal(shift, dtype=dtype)
         self.posterior = posterior
         self.best_y = best_y - posterior.scale * (_MARGIN + off)

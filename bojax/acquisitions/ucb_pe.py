@@ -81,7 +81,7 @@ class UCBPE(Acquisition):
         begins = ~trials.pending[last]
         x = posterior.data.x[0]
         signal = posterior.parameters.kernel(x, x)
-        noisy = signal < 0.7 * jnp.exp(posterior.parameters.log_noise)
+        noisy = signal < 0.7 * posterior.parameters.noise
         otherwise = jnp.where(begins, jnp.where(noisy, 0.7, 0.1), 0.25)
         chance = jax.random.uniform(jax.random.fold_in(belief.key, 1))
         return cls(posterior, explore=begins ^ (chance >= otherwise))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -30,11 +31,12 @@ from bojax.acquisitions import (
     average,
     optimize,
 )
-from bojax.data import Dataset, Trials
+from bojax.data import Dataset, Status, Trials
 from bojax.space import Space
 from bojax.strategies.base import State, Strategy
 from bojax.strategies.sobol import Sobol
 from bojax.surrogates import GP, Posterior, Several, Surrogate
+from bojax.surrogates.likelihood import standardization
 from bojax.surrogates.outcomes import yeo_johnson
 
 _MATERIAL = 1e-2
@@ -47,8 +49,8 @@ _PRIOR_STRENGTH = 10.0
 """beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
 
 
-class Memory(eqx.Module):
-    """What Bayesian optimization carries from one proposal to the next.
+class Fit(eqx.Module):
+    """What one fit leaves to the next.
 
     Args:
         parameters: of the last fits, from which the next start, one output after the
@@ -61,6 +63,30 @@ class Memory(eqx.Module):
     parameters: PyTree
     restart_at: Int[Array, ""]
     trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
+
+
+class Memory(eqx.Module):
+    """What Bayesian optimization carries from one proposal to the next.
+
+    Args:
+        whole: the fit to all trials.
+        anew: the fit of the search that began anew, to its own trials.
+        first: the draw number with which that search began; -1 if there is none.
+        gain: log of the improvement expected of the last proposal from all trials, in
+            standard deviations of their values; 0 before there was one.
+        gain_anew: the same of the search that began anew.
+    """
+
+    whole: Fit
+    anew: Fit
+    first: Int[Array, ""]
+    gain: Float[Array, ""]
+    gain_anew: Float[Array, ""]
+
+    @property
+    def trusted(self) -> Bool[Array, ""] | np.bool_:
+        """Whether the covariances of both fits could be factorized."""
+        return self.whole.trusted & self.anew.trusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +106,12 @@ class BayesOpt(Strategy):
     batch among themselves, count as observed at the value that the surrogate predicts
     for them. Failed trials count as having been as bad as the worst that succeeded.
 
+    A model that has learned one valley well can be sure, and wrong, that there is no
+    other. So once next to no improvement is expected, every second proposal, or batch,
+    belongs to a search that begins anew: with initial points of its own and a surrogate
+    that sees its own trials only, until it has converged too and the next one begins.
+    The other half of the proposals goes on with all that is known.
+
     Args:
         space: what to search.
         surrogate: model of the objective; default: `GP(space)`.
@@ -98,6 +130,9 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, as
             constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
             it by a number for a stronger or weaker belief.
+        restart_below: the expected improvement, in standard deviations of the values,
+            below which a search has converged and another begins; 0 for never. Only of
+            one objective with `LogEI` alone: no constraints, fidelities, cost or prior.
         cost: of an evaluation, by which what is gained is divided, see `PerCost`: a
             module-level function of the values of a point in natural units, or True to
             learn it from `Outcome.cost`. Of a space with fidelities, False stands for
@@ -105,9 +140,10 @@ class BayesOpt(Strategy):
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
-        ValueError: if `num_initial` is under 2, `reference` is not finite, or does not
-            have as many numbers as there are objectives, or these are more than 4, or
-            `prior` does not return one number, finite somewhere.
+        ValueError: if `num_initial` is under 2, `restart_below` is negative,
+            `reference` is not finite, or does not have as many numbers as there are
+            objectives, or these are more than 4, or `prior` does not return one number,
+            finite somewhere.
 
     Example:
         >>> import bojax, jax
@@ -133,6 +169,7 @@ class BayesOpt(Strategy):
     reference: tuple[float, ...] | None = eqx.field(static=True)
     prior: Prior | None = eqx.field(static=True)
     cost: Callable | bool = eqx.field(static=True)
+    restart_below: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -144,6 +181,7 @@ class BayesOpt(Strategy):
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
         cost: Any = False,
+        restart_below: float = 1e-3,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -164,8 +202,19 @@ class BayesOpt(Strategy):
         if cost is False and space.is_fidelity.any():
             cost = _Product(tuple(np.array(space.names)[space.is_fidelity]))
         self.cost = cost
+        if not restart_below >= 0:
+            raise ValueError(
+                f"restart_below: expected at least 0, got {restart_below!r}"
+            )
+        self.restart_below = float(restart_below)
 
     def start(self, trials: Trials) -> Memory:
+        """Before any fit, and with no search begun anew."""
+        fit = self.unfitted(trials)
+        zero = jnp.asarray(np.zeros((), trials.y.dtype))
+        return Memory(fit, fit, jnp.asarray(np.int32(-1)), zero, zero)
+
+    def unfitted(self, trials: Trials) -> Fit:
         """The surrogate as it was given, once for each output."""
         num_outputs = trials.y.shape[1] + trials.constraints.shape[1]
         num_outputs += self.cost is True
@@ -175,7 +224,7 @@ class BayesOpt(Strategy):
             return jnp.broadcast_to(leaf, (num_outputs, *leaf.shape))
 
         parameters = jax.tree.map(repeat, self.surrogate.parameters)
-        return Memory(parameters, jnp.asarray(np.int32(0)))
+        return Fit(parameters, jnp.asarray(np.int32(0)))
 
     def propose(
         self,
@@ -193,21 +242,70 @@ class BayesOpt(Strategy):
                 f"reference: expected {m} numbers, one for each objective, "
                 f"got {len(self.reference)}"
             )
-        known = jnp.sum(trials.done & jnp.all(jnp.isfinite(trials.y), axis=1))
-        return jax.lax.cond(
-            (trials.size >= self.num_initial) & (known >= 2),
-            lambda: self._from_surrogate(memory, trials, key, numbers),
-            lambda: self._from_design(memory, trials, key, numbers),
+        if not self._restarts(trials):
+            x, whole, _ = self._propose(memory.whole, trials, trials, key, numbers)
+            return x, dataclasses.replace(memory, whole=whole)
+        memory = self._begun(memory, numbers[0])
+        own = _turn(memory, trials.number, numbers.shape[0])
+        turn = _turn(memory, numbers[0], numbers.shape[0])
+        status = jnp.where(own | ~turn, trials.status, Status.EMPTY)
+        seen = dataclasses.replace(trials, status=status)
+        fit = _select(turn, memory.anew, memory.whole)
+        x, fit, gain = self._propose(fit, seen, trials, key, numbers)
+        return x, Memory(
+            whole=_select(turn, memory.whole, fit),
+            anew=_select(turn, fit, memory.anew),
+            first=memory.first,
+            gain=jnp.where(turn, memory.gain, gain),
+            gain_anew=jnp.where(turn, gain, memory.gain_anew),
         )
 
-    def _from_design(self, memory, trials, key, numbers):
-        x, _ = self.initial.propose(None, trials, key, numbers)
-        return x, memory
+    def _restarts(self, trials: Trials) -> bool:
+        """Whether what an acquisition returns says that a search has converged."""
+        plain = self.acquisition is None and self.cost is False and self.prior is None
+        alone = trials.y.shape[1] == 1 and trials.constraints.shape[1] == 0
+        fidelity = self.space.is_fidelity.any()
+        return plain and alone and not fidelity and self.restart_below > 0
 
-    def _from_surrogate(self, memory, trials, key, numbers):
-        fit_key = jax.random.fold_in(key, numbers[0])
-        belief, memory = self.believe(memory, trials, fit_key)
-        return self.choose(belief, key, numbers), memory
+    def _begun(self, memory: Memory, number: Int[Array, ""]) -> Memory:
+        """The same, or with a search that begins anew with this draw."""
+        threshold = math.log(self.restart_below)
+        gain = jnp.where(memory.first < 0, memory.gain, memory.gain_anew)
+        begun = dataclasses.replace(
+            memory,
+            anew=Fit(memory.whole.parameters, jnp.zeros_like(memory.anew.restart_at)),
+            first=number,
+            gain_anew=jnp.zeros_like(memory.gain_anew),
+        )
+        return _select(gain < threshold, begun, memory)
+
+    def _propose(
+        self,
+        fit: Fit,
+        seen: Trials,
+        trials: Trials,
+        key: PRNGKeyArray,
+        numbers: Int[Array, " q"],
+    ) -> tuple[Float[Array, "q d"], Fit, Float[Array, ""]]:
+        """Points from the trials seen, the fit, and the gain expected of the first."""
+
+        def from_design():
+            x, _ = self.initial.propose(None, trials, key, numbers)
+            return x, fit, jnp.zeros((), trials.y.dtype)
+
+        def from_surrogate():
+            fit_key = jax.random.fold_in(key, numbers[0])
+            belief, fitted = self.believe(fit, seen, fit_key)
+            # What was tried by whichever search is not chosen again.
+            belief = dataclasses.replace(belief, trials=trials)
+            x, values = self.choose(belief, key, numbers)
+            _, scale = standardization(self._data(seen).y[0], seen.done)
+            return x, fitted, (values[0] - jnp.log(scale)).astype(trials.y.dtype)
+
+        in_use = jnp.sum(seen.status != Status.EMPTY)
+        known = jnp.sum(seen.done & jnp.all(jnp.isfinite(seen.y), axis=1))
+        enough = (in_use >= self.num_initial) & (known >= 2)
+        return jax.lax.cond(enough, from_surrogate, from_design)
 
     def choose(
         self,
@@ -215,7 +313,7 @@ class BayesOpt(Strategy):
         key: PRNGKeyArray,
         numbers: Int[Array, " q"],
         bounds: tuple[Float[Array, " d"], Float[Array, " d"]] | None = None,
-    ) -> Float[Array, "q d"]:
+    ) -> tuple[Float[Array, "q d"], Float[Array, " q"]]:
         """The points of greatest acquisition, each given that those before it pend.
 
         Args:
@@ -223,6 +321,9 @@ class BayesOpt(Strategy):
             key: the run's key.
             numbers: draw numbers, one a point.
             bounds: of each column, if only a part of the space is searched.
+
+        Returns:
+            The points, and the acquisition's value of each when it was chosen.
         """
 
         def choose(belief, number):
@@ -230,7 +331,7 @@ class BayesOpt(Strategy):
             acquisition = average(self._make, belief)
             if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
                 acquisition = AtFullFidelity(acquisition, self.space)
-            x, _ = optimize(
+            x, value = optimize(
                 acquisition,
                 self.space,
                 belief.key,
@@ -239,16 +340,17 @@ class BayesOpt(Strategy):
                 bounds=bounds,
             )
             full = isinstance(acquisition, AtFullFidelity)
-            return self.space.at_full_fidelity(x[0]) if full else x[0]
+            return self.space.at_full_fidelity(x[0]) if full else x[0], value
 
         if numbers.shape[0] == 1:
-            return choose(belief, numbers[0])[None]
+            x, value = choose(belief, numbers[0])
+            return x[None], value[None]
 
         q, capacity = numbers.shape[0], belief.trials.capacity
 
         def step(belief, i):
-            x = choose(belief, numbers[i])
-            return belief.append(capacity + i, x, numbers[i]), x
+            x, value = choose(belief, numbers[i])
+            return belief.append(capacity + i, x, numbers[i]), (x, value)
 
         return jax.lax.scan(step, belief.grow(q), jnp.arange(q))[1]
 
@@ -283,7 +385,7 @@ class BayesOpt(Strategy):
 
         def from_surrogate():
             key = jax.random.fold_in(state.key, state.num_asked)
-            belief, _ = self.believe(state.memory, trials, key)
+            belief, _ = self.believe(state.memory.whole, trials, key)
 
             def means(several: Several) -> Float[Array, "n k"]:
                 return jax.vmap(several.observed.marginal)(trials.x)[0]
@@ -304,25 +406,26 @@ class BayesOpt(Strategy):
 
         As far as the last fit knows; see `benchmarks/recommendation`.
         """
-        for path, leaf in jax.tree_util.tree_leaves_with_path(memory.parameters):
+        fit = memory.whole
+        for path, leaf in jax.tree_util.tree_leaves_with_path(fit.parameters):
             if getattr(path[-1], "name", "") == "log_noise":
                 share = jnp.mean(jnp.exp(leaf[0]))
-                return (memory.restart_at > 0) & (share > _MATERIAL)
+                return (fit.restart_at > 0) & (share > _MATERIAL)
         return jnp.asarray(False)
 
     def believe(
-        self, memory: Memory, trials: Trials, key: PRNGKeyArray
-    ) -> tuple[Belief, Memory]:
+        self, fit: Fit, trials: Trials, key: PRNGKeyArray
+    ) -> tuple[Belief, Fit]:
         """What is believed after a fit to all that was told, and what it leaves.
 
         Args:
-            memory: what the last fit left.
+            fit: what the last one left.
             trials: all that is known.
             key: of whatever is random in the fit.
         """
         data = self._data(trials)
         count = jnp.sum(trials.done)
-        afresh = count >= memory.restart_at
+        afresh = count >= fit.restart_at
 
         def learn(parameters: PyTree, data: Dataset) -> tuple[Posterior, PyTree]:
             surrogate = self.surrogate.replace(parameters).fit(data, key, afresh)
@@ -330,12 +433,12 @@ class BayesOpt(Strategy):
 
         # One after the other: each output's search takes the steps that it needs.
         posteriors, parameters = jax.lax.map(
-            lambda output: learn(*output), (memory.parameters, data)
+            lambda output: learn(*output), (fit.parameters, data)
         )
         again = jnp.ceil(count * _RESTART_GROWTH).astype(jnp.int32)
         trusted = jnp.all(jax.vmap(_trusted)(posteriors))
-        restart_at = jnp.where(afresh, again, memory.restart_at)
-        memory = Memory(parameters, restart_at, trusted)
+        restart_at = jnp.where(afresh, again, fit.restart_at)
+        fit = Fit(parameters, restart_at, trusted)
         m, c = trials.y.shape[1], trials.constraints.shape[1]
         outputs = Several(posteriors)
         belief = Belief(
@@ -347,7 +450,7 @@ class BayesOpt(Strategy):
             key=key,
             space=self.space,
         )
-        return belief, memory
+        return belief, fit
 
     def _reference(
         self, trials: Trials, y: Float[Array, "n m"]
@@ -393,6 +496,16 @@ class BayesOpt(Strategy):
         y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
         y = jnp.where(trials.done, y, 0)
         return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
+
+
+def _turn(memory: Memory, numbers: Int[Array, "*n"], q: int) -> Bool[Array, "*n"]:
+    """Which draws belong to the search that began anew: every second one, or batch."""
+    later = (memory.first >= 0) & (numbers >= memory.first)
+    return later & ((numbers - memory.first) // q % 2 == 0)
+
+
+def _select(which: Bool[Array, ""], a: PyTree, b: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(which, a, b), a, b)
 
 
 def _trusted(posterior: Posterior) -> Bool[Array, ""]:

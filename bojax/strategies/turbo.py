@@ -52,7 +52,7 @@ class Memory(eqx.Module):
         best: the least value of those that did; the least violation if none did.
     """
 
-    surrogate: bayes.Memory
+    surrogate: bayes.Fit
     first: Int[Array, ""]
     length: Float[Array, ""]
     successes: Int[Array, ""]
@@ -142,7 +142,7 @@ class TuRBO(Strategy):
 
     def start(self, trials: Trials) -> Memory:
         """The first region, without trials."""
-        return _region(self.model.start(trials), jnp.asarray(np.int32(0)), trials)
+        return _region(self.model.unfitted(trials), jnp.asarray(np.int32(0)), trials)
 
     def propose(
         self,
@@ -197,7 +197,7 @@ class TuRBO(Strategy):
             infeasible,
             best,
         )
-        other = _region(self.model.start(trials), trials.size, trials)
+        other = _region(self.model.unfitted(trials), trials.size, trials)
         return jax.tree.map(
             lambda a, b: jnp.where(length < _SHORTEST, a, b), other, same
         )
@@ -215,7 +215,8 @@ class TuRBO(Strategy):
         low, high = self._box(center, memory.length * scales)
         if not self.thompson:
             belief = dataclasses.replace(belief, trials=trials)
-            return self.model.choose(belief, key, numbers, (low, high)), memory
+            x, _ = self.model.choose(belief, key, numbers, (low, high))
+            return x, memory
         candidates = self._candidates(own_key, center, low, high)
         feasible = jax.vmap(self.space.feasible)(candidates)
         draws = _draws(belief, candidates, key, numbers)
@@ -275,7 +276,7 @@ class TuRBO(Strategy):
         return small[jnp.argsort(far)]
 
 
-def _region(surrogate: bayes.Memory, first: Int[Array, ""], trials: Trials) -> Memory:
+def _region(surrogate: bayes.Fit, first: Int[Array, ""], trials: Trials) -> Memory:
     """A region without trials, to which the rows from `first` on will belong."""
     zero = jnp.asarray(np.int32(0))
     return Memory(

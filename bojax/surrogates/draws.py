@@ -129,6 +129,6 @@ def _prior(
     data = standardized(posterior.data, posterior.location, posterior.scale)
     x = warped(posterior.parameters, data.x)
     prior = gram(posterior.parameters.kernel, x, x)
-    noise = jnp.exp(posterior.parameters.log_noise) + data.variance
+    noise = posterior.parameters.noise + data.variance
     relative = 1e-5 if jnp.finfo(prior.dtype).eps > 1e-10 else 1e-9
     return prior, noise, relative * jnp.mean(jnp.diagonal(prior))

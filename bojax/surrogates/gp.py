@@ -324,7 +324,7 @@ class GPPosterior(Posterior):
 
     def noise(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
         """Variance of the noise of an observation at the rows of `x`, as learned."""
-        noise = jnp.full(x.shape[0], jnp.exp(self.parameters.log_noise))
+        noise = jnp.full(x.shape[0], self.parameters.noise)
         if self.parameters.excess is not None:
             points = warped(self.parameters, x)
             noise = noise + jax.vmap(self.parameters.excess)(points)
@@ -335,7 +335,7 @@ class GPPosterior(Posterior):
         """The point with the best posterior mean, of those observed or pending."""
         alpha = self.inverse_factor.T @ self.white
         data = standardized(self.data, self.location, self.scale)
-        noise = jnp.exp(self.parameters.log_noise) + data.variance
+        noise = self.parameters.noise + data.variance
         mean = data.y - noise * alpha
         return data.x[jnp.argmin(jnp.where(data.mask, mean, jnp.inf))]
 
@@ -435,7 +435,7 @@ class GPPosterior(Posterior):
         """
         point = warped(self.parameters, x[None])
         cross = self.inverse_factor @ self._cross(point)[0]
-        noise = jnp.exp(self.parameters.log_noise)
+        noise = self.parameters.noise
         variance = self.data.variance
         if self.parameters.excess is not None:
             excess = self.parameters.excess(point[0])

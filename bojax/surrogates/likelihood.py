@@ -115,6 +115,12 @@ class Parameters(eqx.Module):
     warping: Callable[[Float[Array, " d"]], Float[Array, " d"]] | None
     excess: Callable[[Float[Array, " d"]], Float[Array, ""]] | None = None
 
+    @property
+    def noise(self) -> Float[Array, ""]:
+        """Variance of the noise of standardized values, no less than rounding adds."""
+        least = 10 * jnp.finfo(self.log_noise.dtype).eps
+        return jnp.maximum(jnp.exp(self.log_noise), least)
+
 
 def warped(parameters: Parameters, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """The points as the kernel sees them."""
@@ -161,7 +167,7 @@ def joint(
     """Residuals of standardized values from the prior mean, and their covariance."""
     x = warped(parameters, data.x)
     residual = jnp.where(data.mask, data.y - jax.vmap(parameters.mean)(x), 0)
-    noise = jnp.exp(parameters.log_noise) + data.variance
+    noise = parameters.noise + data.variance
     covariance = masked_covariance(gram(parameters.kernel, x, x), noise, data.mask)
     return residual, covariance
 

@@ -120,7 +120,7 @@ def draw(
     waves = features(parameters.kernel, of_waves, num_features)
     dtype = white.dtype
     weights = jax.random.normal(of_weights, (s, 2, num_features), dtype)
-    noise = jnp.exp(parameters.log_noise) + (jnp.sqrt(data.variance) / scale) ** 2
+    noise = parameters.noise + (jnp.sqrt(data.variance) / scale) ** 2
     deviation = jnp.sqrt(noise)
     error = deviation * jax.random.normal(of_noise, (s, white.shape[0]), dtype)
     points = warped(parameters, data.x)

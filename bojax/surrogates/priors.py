@@ -173,7 +173,7 @@ _SHARED: dict[str, Prior] = {
 }
 _LENGTHSCALE = {"lower": math.log(5e-3), "upper": math.log(1e2)}
 _VARIANCE = {"initial": 0.0, "lower": math.log(1e-3), "upper": math.log(1e3)}
-_NOISE = {"initial": math.log(1e-2), "lower": math.log(1e-6), "upper": 0.0}
+_NOISE = {"initial": math.log(1e-2), "lower": math.log(1e-10), "upper": 0.0}
 
 
 def _start(num_columns: int) -> float:

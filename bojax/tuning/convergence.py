@@ -56,7 +56,7 @@ def regret_bound(
     """
     plain = BayesOpt(strategy.space, strategy.surrogate, outcome=unchanged)
     key = jax.random.fold_in(state.key, state.num_asked)
-    belief, _ = plain.believe(state.memory, state.trials, key)
+    belief, _ = plain.believe(state.memory.whole, state.trials, key)
     posterior = belief.posterior.observed
     width = jnp.asarray(num_deviations, state.trials.x.dtype)
     means, variances = jax.vmap(posterior.marginal)(posterior.data.x)

@@ -23,7 +23,7 @@ def _double():
 
 
 @eqx.filter_jit
-def condition(data, pending=None):
+def condition(data, pending=None, noise=1e-6):
     gp = GP(SPACE)
     gp = eqx.tree_at(
         lambda gp: (
@@ -31,7 +31,7 @@ def condition(data, pending=None):
             gp.parameters.kernel.kernel.log_lengthscale,
         ),
         gp,
-        (jnp.log(1e-6), jnp.log(jnp.full(2, 0.15))),
+        (jnp.log(noise), jnp.log(jnp.full(2, 0.15))),
     )
     return Several(jax.vmap(lambda data: gp.condition(data, pending))(data))
 
@@ -202,6 +202,54 @@ def test_values_are_botorchs(m, noise):
     ] - np.asarray(pareto.hypervolume(y, reference))
     error = gains.std() / gains.mean() / np.sqrt(len(draws))
     assert abs(float(acquisition(x)) - value) < 4 * error + 1e-3
+
+
+@pytest.mark.parametrize("q", [1, 2])
+@pytest.mark.filterwarnings("ignore")
+def test_noisy_values_are_botorchs(q):
+    """Both from independent draws, so the tolerance comes from their spread."""
+    pytest.importorskip("botorch", reason="BoTorch is not installed")
+    import torch
+    from botorch.acquisition.multi_objective.logei import (
+        qLogNoisyExpectedHypervolumeImprovement,
+    )
+    from botorch.models import ModelListGP
+    from botorch.sampling import SobolQMCNormalSampler
+
+    from benchmarks.acquisitions.peer import botorch_model
+
+    rng = np.random.default_rng(1)
+    data = jax.vmap(lambda y: Dataset.of(jnp.asarray(x), y))
+    x, y = rng.uniform(size=(8, 2)), jnp.asarray(rng.normal(size=(2, 8)))
+    outputs, reference = condition(data(y), noise=0.1), jnp.full(2, 1.5)
+    location, unit = outputs.each.location, outputs.each.scale
+    model = ModelListGP(*(botorch_model(outputs[i]) for i in range(2)))
+    at = rng.uniform(size=(q, 2))
+
+    def theirs(seed):
+        acquisition = qLogNoisyExpectedHypervolumeImprovement(
+            model,
+            torch.tensor(np.asarray(-(reference - location) / unit)),
+            torch.tensor(x),
+            SobolQMCNormalSampler(torch.Size([256]), seed=seed),
+            prune_baseline=False,
+            tau_relu=1e-6,
+            fat=False,
+        )
+        with torch.no_grad():
+            return float(acquisition(torch.tensor(at)).exp())
+
+    @jax.jit
+    @jax.vmap
+    def ours(key):
+        acquisition = QLogNEHVI(outputs, reference, key, q, num_samples=256)
+        return jnp.exp(acquisition(jnp.asarray(at))) / jnp.prod(unit)
+
+    given = np.array([theirs(seed) for seed in range(8)])
+    found = np.asarray(ours(jax.random.split(jax.random.key(3), 8)))
+    error = np.sqrt((given.var(ddof=1) + found.var(ddof=1)) / 8)
+    assert error < 0.05 * given.mean()
+    assert abs(found.mean() - given.mean()) < 4 * error
 
 
 def test_a_scalarization_improves_as_its_draws_do():

@@ -92,7 +92,7 @@ def test_fits_afresh_whenever_the_data_has_grown_by_three_tenths(strategy):
     restart_at = []
     for count in range(30):
         points, state = strategy.ask(state)
-        restart_at.append((count, int(state.memory.restart_at)))
+        restart_at.append((count, int(state.memory.whole.restart_at)))
         state = strategy.tell(state, points, branin(points.x))
     expected = 0
     for count, found in restart_at:
@@ -101,6 +101,65 @@ def test_fits_afresh_whenever_the_data_has_grown_by_three_tenths(strategy):
         assert found == expected
     # From 4 to 30 observations that is every few trials.
     assert len({found for _, found in restart_at}) == 1 + 7
+
+
+def valley(x):
+    """One valley, soon known."""
+    return jnp.sum((x - 0.3) ** 2, axis=1)
+
+
+@pytest.fixture(scope="module")
+def converged():
+    """A run that has converged, on a line: soon all is known."""
+    strategy = BayesOpt(numbers(1))
+    state = strategy.init(jax.random.key(0), CAPACITY)
+    return strategy, play(strategy, state, 14, valley)
+
+
+def test_a_search_that_has_converged_begins_anew_with_initial_points(converged):
+    strategy, state = converged
+    first = int(state.memory.first)
+    assert strategy.num_initial < first < 14
+    x, _ = history(state)
+    design = Sobol(strategy.space)
+    expected, _ = design.ask(design.init(jax.random.key(0)), 14)
+    own = np.arange(first, 14, 2)[: strategy.num_initial]
+    np.testing.assert_allclose(x[own], expected.x[own], atol=1e-6)
+    # The others go on where all is known to be best.
+    between = np.arange(first + 1, 14, 2)
+    assert np.abs(x[between] - 0.3).max() < 0.1
+
+
+def test_before_that_nothing_is_changed(converged):
+    strategy, state = converged
+    never = BayesOpt(strategy.space, restart_below=0.0)
+    alone = play(never, never.init(jax.random.key(0), CAPACITY), 14, valley)
+    first = int(state.memory.first)
+    x, expected = history(state)[0][:first], history(alone)[0][:first]
+    # Up to the rounding of another program.
+    np.testing.assert_allclose(x, expected, atol=1e-4)
+    assert int(alone.memory.first) == -1
+
+
+def test_batches_take_turns():
+    strategy = BayesOpt(numbers(1))
+    state = strategy.init(jax.random.key(0), CAPACITY)
+    anew = []
+    for _ in range(10):
+        points, state = strategy.ask(state, 3)
+        state = strategy.tell(state, points, valley(points.x))
+        anew.append(bool(np.ptp(points.x) > 0.3))
+    first = int(state.memory.first)
+    assert first % 3 == 0
+    # A batch of initial points is spread, that between two of them is not.
+    assert anew[first // 3 : first // 3 + 2] == [True, False]
+
+
+def test_the_threshold_for_a_new_search_is_no_less_than_zero():
+    with pytest.raises(
+        ValueError, match="restart_below: expected at least 0, got -1.0"
+    ):
+        BayesOpt(numbers(1), restart_below=-1.0)
 
 
 def failing(x):
@@ -198,7 +257,7 @@ def test_another_surrogate_acquisition_and_outcome():
     )
     state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 30)
     assert history(state)[1].min() < BRANIN.optimum + 0.1
-    slope = state.memory.parameters.mean.slope
+    slope = state.memory.whole.parameters.mean.slope
     assert bool(jnp.any(slope != gp.parameters.mean.slope))
 
 

@@ -43,10 +43,11 @@ def test_a_factor_that_is_not_to_be_trusted_is_flagged(broken):
     x = jnp.asarray(np.random.default_rng(0).random((6, 4)))
     state = strategy.observe(state, x, jnp.arange(6.0))
     if broken:
-        nothing = jax.tree.map(lambda leaf: leaf * jnp.nan, state.memory.parameters)
-        memory = module.Memory(nothing, jnp.int32(99), True)
-        state = eqx.tree_at(lambda state: state.memory, state, memory)
+        parameters = state.memory.whole.parameters
+        nothing = jax.tree.map(lambda leaf: leaf * jnp.nan, parameters)
+        fit = module.Fit(nothing, jnp.int32(99), True)
+        state = eqx.tree_at(lambda state: state.memory.whole, state, fit)
     key = jax.random.key(1)
-    believe = eqx.filter_jit(lambda s, memory, trials: s.believe(memory, trials, key))
-    _, memory = believe(strategy, state.memory, state.trials)
-    assert bool(memory.trusted) != broken
+    believe = eqx.filter_jit(lambda s, fit, trials: s.believe(fit, trials, key))
+    _, fit = believe(strategy, state.memory.whole, state.trials)
+    assert bool(fit.trusted) != broken
