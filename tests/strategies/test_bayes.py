@@ -136,8 +136,9 @@ def test_before_that_nothing_is_changed(converged):
     alone = play(never, never.init(jax.random.key(0), CAPACITY), 14, valley)
     first = int(state.memory.first)
     x, expected = history(state)[0][:first], history(alone)[0][:first]
-    # Up to the rounding of another program.
-    np.testing.assert_allclose(x, expected, atol=1e-4)
+    # Rounding moves a flat optimum by its root.
+    atol = 3 * np.sqrt(np.finfo(np.float32).eps)
+    np.testing.assert_allclose(x, expected, atol=atol)
     assert int(alone.memory.first) == -1
 
 
@@ -157,7 +158,7 @@ def test_batches_take_turns():
 
 def test_the_threshold_for_a_new_search_is_no_less_than_zero():
     with pytest.raises(
-        ValueError, match="restart_below: expected at least 0, got -1.0"
+        ValueError, match="restart_below: expected at least 0"
     ):
         BayesOpt(numbers(1), restart_below=-1.0)
 
