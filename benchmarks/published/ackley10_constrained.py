@@ -10,7 +10,7 @@ from bojax.problems import synthetic
 
 _SPACE = bojax.Space({f"x{j}": bojax.Float(-5.0, 10.0) for j in range(10)})
 _INITIAL, _BATCH, _TOTAL = 10, 4, 190
-_STRATEGY = bojax.strategies.TuRBO(_SPACE, num_initial=_INITIAL)
+_STRATEGY = bojax.strategies.TuRBO(_SPACE, num_initial=_INITIAL, successes=10)
 
 
 @jax.jit
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     main(
         Protocol(
             name="ackley10_constrained",
-            method="TuRBO(space, num_initial=10)",
+            method="TuRBO(space, num_initial=10, successes=10)",
             description="Ackley on [-5, 10]^10, maximized with its sign turned, where "
             "the sum of x is at most 0 and its norm at most 5: 10 initial points, then "
             "batches of 4, 190 evaluations in all.",

@@ -118,7 +118,8 @@ class BayesOpt(Strategy):
         acquisition: what makes an `Acquisition` of a `Belief`: a class of them with
             the method `of`, or a module-level function; default: `LogEI`, and
             `QLogNEHVI` for several objectives. Where constraints are measured, it is
-            weighted by the probability that they are met, see `Feasible`.
+            weighted by the probability that they are met, see `Feasible`; their
+            surrogates see sign(g) log(1 + |g|) (Eriksson and Poloczek 2021).
         num_initial: trials before the surrogate is asked; default: 2 + d up to 16.
         outcome: increasing map of the observed values before they are modeled, and of
             their variances, `(y, variance, mask) -> (y, variance)`, see
@@ -262,7 +263,8 @@ class BayesOpt(Strategy):
 
     def _restarts(self, trials: Trials) -> bool:
         """Whether what an acquisition returns says that a search has converged."""
-        plain = self.acquisition is None and self.cost is False and self.prior is None
+        plain = self.acquisition in (None, LogEI.of)
+        plain = plain and self.cost is False and self.prior is None
         alone = trials.y.shape[1] == 1 and trials.constraints.shape[1] == 0
         fidelity = self.space.is_fidelity.any()
         return plain and alone and not fidelity and self.restart_below > 0
@@ -480,7 +482,9 @@ class BayesOpt(Strategy):
         def constraint(g):
             known = trials.done & jnp.isfinite(g)
             worst = jnp.max(jnp.where(known, g, -jnp.inf))
-            return jnp.where(known, g, worst), jnp.zeros_like(g)
+            g = jnp.where(known, g, worst)
+            # Where they are far from being met, how far matters little; zero stays.
+            return jnp.sign(g) * jnp.log1p(jnp.abs(g)), jnp.zeros_like(g)
 
         parts = [
             jax.vmap(objective, in_axes=1)(trials.y, trials.variance),

@@ -25,9 +25,6 @@ from bojax.surrogates import Several, Surrogate
 _LENGTH, _SHORTEST, _LONGEST = 0.8, 2.0**-7, 1.6
 """L at the start, the L below which a region is given up, and the longest."""
 
-_SUCCESSES = 3
-"""Batches in a row with an improvement, after which the region doubles."""
-
 _IMPROVEMENT = 1e-3
 """What counts as an improvement, as a share of the best value."""
 
@@ -75,7 +72,7 @@ class TuRBO(Strategy):
     The outcomes that arrive between two proposals count as one batch, however many they
     are and in whichever order they are told. A batch that improves on the best of
     the region by a thousandth of it is a success, in any other each trial is a failure.
-    L doubles after 3 successes in a row and is halved after max(4, d) failures in
+    L doubles after some successes in a row and is halved after max(4, d) failures in
     a row; below 2^-7 the region is given up, and another begins with a new design.
 
     Args:
@@ -88,9 +85,13 @@ class TuRBO(Strategy):
         num_initial: trials of the design of each region; default: 2 d.
         num_candidates: default: 100 d up to 5,000.
         outcome: as in `BayesOpt`.
+        successes: in a row, after which L doubles. The paper's 3 suits a valley that is
+            to be followed far; with 10, as in BoTorch's tutorials, the region stays
+            small where constraints leave little room.
 
     Raises:
-        ValueError: if `num_initial` is under 2 or `num_candidates` under 1.
+        ValueError: if `num_initial` is under 2, or `num_candidates` or `successes`
+            under 1.
 
     Example:
         >>> import bojax, jax
@@ -111,6 +112,7 @@ class TuRBO(Strategy):
     thompson: bool = eqx.field(static=True)
     num_initial: int = eqx.field(static=True)
     num_candidates: int = eqx.field(static=True)
+    successes: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -120,6 +122,7 @@ class TuRBO(Strategy):
         num_initial: int | None = None,
         num_candidates: int | None = None,
         outcome: Callable | None = None,
+        successes: int = 3,
     ):
         d = space.num_columns
         if num_initial is None:
@@ -132,6 +135,9 @@ class TuRBO(Strategy):
             raise ValueError(
                 f"num_candidates: expected at least 1, got {num_candidates}"
             )
+        if successes < 1:
+            raise ValueError(f"successes: expected at least 1, got {successes}")
+        self.successes = successes
         self.space = space
         self.model = BayesOpt(
             space, surrogate, acquisition, num_initial, outcome=outcome
@@ -180,7 +186,7 @@ class TuRBO(Strategy):
         success, failure = counts & better, counts & ~better
         successes = jnp.where(failure, 0, memory.successes + success)
         failures = jnp.where(success, 0, memory.failures + jnp.where(failure, news, 0))
-        double = successes >= _SUCCESSES
+        double = successes >= self.successes
         halve = failures >= max(4, self.space.num_columns)
         length = jnp.where(
             double,

@@ -157,9 +157,7 @@ def test_batches_take_turns():
 
 
 def test_the_threshold_for_a_new_search_is_no_less_than_zero():
-    with pytest.raises(
-        ValueError, match="restart_below: expected at least 0"
-    ):
+    with pytest.raises(ValueError, match="restart_below: expected at least 0"):
         BayesOpt(numbers(1), restart_below=-1.0)
 
 

@@ -203,3 +203,5 @@ def test_bad_arguments():
         TuRBO(SPACE, num_initial=1)
     with pytest.raises(ValueError, match="num_candidates: expected at least 1, got 0"):
         TuRBO(SPACE, num_candidates=0)
+    with pytest.raises(ValueError, match="successes: expected at least 1, got 0"):
+        TuRBO(SPACE, successes=0)
