@@ -13,6 +13,7 @@ import functools
 import pathlib
 import warnings
 import zlib
+from collections.abc import Sequence
 
 import jax
 import joblib
@@ -142,14 +143,14 @@ def stored() -> dict[tuple[str, str], dict[int, np.ndarray]]:
     return found
 
 
-def run(seeds: range) -> None:
+def run(seeds: range, searches: Sequence[str] = SEARCHES) -> None:
     """Do and store the runs that are not stored yet, seed by seed."""
     for seed in seeds:
         for name in DATA:
             key = jax.random.key(zlib.crc32(f"{name} {seed}".encode()))
             points = np.asarray(SPACE.sample(key, NUM_INITIAL))
             initial = [SPACE.decode(x) for x in points]
-            for search in SEARCHES:
+            for search in searches:
                 if seed in stored().get((name, search), {}):
                     continue
                 y = CONTENDERS[search](objective(name), initial, seed, NUM_TRIALS)
@@ -195,10 +196,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.searches.pipelines")
     parser.add_argument("command", choices=("run", "report"))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--searches", nargs="+", default=SEARCHES, choices=SEARCHES)
     arguments = parser.parse_args()
     if arguments.command == "run":
         with threadpoolctl.threadpool_limits(1):
-            run(range(arguments.seeds))
+            run(range(arguments.seeds), arguments.searches)
     text = report()
     print(text)
     (RESULTS / "pipelines.md").write_text(text)
