@@ -1,4 +1,4 @@
-"""Every cell of a small space, trained on digits: `python -m benchmarks.searches.cells`.
+"""Every cell of a small space on digits: `python -m benchmarks.searches.cells`.
 
 The cells have four nodes and none, a skip, a 1x1 or a 3x3 convolution on each of the
 six edges: 4,096 in all, of which 169 have no path from input to output and the others
@@ -7,7 +7,7 @@ on scikit-learn's digits: 600 images to learn from, 400 to choose by, 797 to be 
 by. The network is that of `Cell.build` with eight channels; Adam for 16 epochs in
 batches of 50, its rate falling from 0.02 to nothing along a cosine. The operations are
 masks, so that one compiled program trains all of them. It writes the table that
-`bojax.problems.table("cells")` reads.
+`bojax.problems.cells` reads.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Result(NamedTuple):
 
 
 def init(key: Key[Array, ""]) -> Weights:
-    """Random filters for every edge; those of one tap are scaled where they are used."""
+    """Random filters for every edge, as if all had nine taps."""
     c, weights = CELL.channels, {}
     shapes = {"stem": (c, 9)}
     for node in range(CELL.nodes - 1):
@@ -121,7 +121,8 @@ def apply(
         edges = np.array([e for e, (i, _) in enumerate(CELL.edges) if i == node])
         taps = operations.taps[edges]
         parts = jnp.split(convolve(values[node], f"node{node}", taps), len(edges))
-        for target, e, part in zip(range(node + 1, last + 1), edges, parts, strict=True):
+        for e, part in zip(edges, parts, strict=True):
+            target = CELL.edges[e][1]
             there = operations.skip[e] * values[node]
             values[target] += there + jnp.any(operations.taps[e]) * part
     features = jnp.mean(values[last], axis=(2, 3)).T
@@ -236,7 +237,8 @@ def main() -> None:
             found = retrain(configs, repeat, list(range(len(configs))))
             curves.append(np.asarray(found.curve, np.uint16))
             test.append(np.asarray(found.test, np.uint16))
-            print(f"repeat {repeat}: {time.process_time() - start:.0f} CPU s", flush=True)
+            seconds = time.process_time() - start
+            print(f"repeat {repeat}: {seconds:.0f} CPU s", flush=True)
     np.savez_compressed(
         path,
         operations=np.array(CELL.operations),
