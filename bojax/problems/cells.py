@@ -14,7 +14,8 @@ def cells() -> Table:
     """All cells of four nodes and four operations, each trained three times.
 
     On each of the six edges there is nothing, a skip, a 1x1 or a 3x3 convolution: the
-    space of `nas.Cell(operations=("none", "skip", "conv1", "conv3"), channels=8)`. The trainings are on 600 of scikit-learn's digits, for 16 epochs;
+    space of `nas.Cell(operations=("none", "skip", "conv1", "conv3"), channels=8)`. The
+    trainings are on 600 of scikit-learn's digits, for 16 epochs;
     `benchmarks/searches/cells.py` makes them again. Values and curves are errors on 400
     other images, in percent; `test` has those on the remaining 797. Cells that compute
     the same share their trainings. The 169 of 4,096 that have no path from input to
