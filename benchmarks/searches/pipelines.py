@@ -13,6 +13,7 @@ import functools
 import pathlib
 import warnings
 import zlib
+from collections.abc import Sequence
 
 import jax
 import joblib
@@ -22,6 +23,7 @@ import threadpoolctl
 
 import bojax
 from benchmarks import rows
+from benchmarks.regret.statistics import mean_interval
 from benchmarks.searches.contenders import CONTENDERS
 from benchmarks.searches.objectives import Objective
 from bojax.space import Space
@@ -30,7 +32,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 PATH = RESULTS / "pipelines.csv"
 DATA, NUM_TRIALS, NUM_INITIAL, AT = ("digits", "wine"), 120, 10, (60, 120)
 FIELDS = ("data", "search", "seed", *(f"best{n}" for n in AT))
-SEARCHES = ("random", "bojax-tpe", "bojax-bayes", "optuna-tpe")
+SEARCHES, OURS = ("random", "bojax-tpe", "bojax-bayes", "optuna-tpe"), "bojax-bayes"
 memory = joblib.Memory(".cache/pipelines", verbose=0)
 
 SPACE = Space(
@@ -142,14 +144,14 @@ def stored() -> dict[tuple[str, str], dict[int, np.ndarray]]:
     return found
 
 
-def run(seeds: range) -> None:
+def run(seeds: range, searches: Sequence[str] = SEARCHES) -> None:
     """Do and store the runs that are not stored yet, seed by seed."""
     for seed in seeds:
         for name in DATA:
             key = jax.random.key(zlib.crc32(f"{name} {seed}".encode()))
             points = np.asarray(SPACE.sample(key, NUM_INITIAL))
             initial = [SPACE.decode(x) for x in points]
-            for search in SEARCHES:
+            for search in searches:
                 if seed in stored().get((name, search), {}):
                     continue
                 y = CONTENDERS[search](objective(name), initial, seed, NUM_TRIALS)
@@ -159,7 +161,7 @@ def run(seeds: range) -> None:
 
 
 def report() -> str:
-    """Mean regrets and ranks, as markdown."""
+    """Mean regrets and ranks, and what BayesOpt's differs by, as markdown."""
     runs = stored()
     lines = [
         "# Pipelines of scikit-learn",
@@ -174,31 +176,61 @@ def report() -> str:
         + " |",
         "| --- | --- | --- |" + " --- |" * len(AT),
     ]
+    ranks: dict[str, np.ndarray] = {}
     for name in DATA:
-        own = {s: runs[name, s] for s in SEARCHES if (name, s) in runs}
-        if not own:
+        own = [runs.get((name, search), {}) for search in SEARCHES]
+        seeds = sorted(set.intersection(*map(set, own)))
+        if not seeds:
             continue
-        seeds = sorted(set.intersection(*(set(r) for r in own.values())))
-        values = np.array([[r[seed] for seed in seeds] for r in own.values()])
-        regret = 100 * (values - values.min())
-        rank = scipy.stats.rankdata(values, axis=0)
-        for i, search in enumerate(own):
+        values = np.array([[r[seed] for seed in seeds] for r in own])
+        least = min(v.min() for r in own for v in r.values())
+        regret = 100 * (values - least)
+        rank = ranks[name] = scipy.stats.rankdata(values, axis=0)
+        for i, search in enumerate(SEARCHES):
             cells = [
                 f"{regret[i, :, j].mean():.2f} ({rank[i, :, j].mean():.2f})"
                 for j in range(len(AT))
             ]
             lines.append(f"| {name} | {search} | {len(seeds)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Rank of {OURS} less that of each other search, paired by seed (less than 0:",
+        f"{OURS} is ahead): mean and 95 % bootstrap interval.",
+        "",
+        "| data | against | " + " | ".join(f"after {n}" for n in AT) + " |",
+        "| --- | --- |" + " --- |" * len(AT),
+    ]
+    for name, rank in ranks.items():
+        lines += _against(name, [rank])
+    lines += _against("both", list(ranks.values()))
     return "\n".join([*lines, ""])
+
+
+def _against(label: str, ranks: list[np.ndarray]) -> list[str]:
+    """Rows of the paired differences in rank `[searches, seeds, at]`."""
+    us = SEARCHES.index(OURS)
+    lines = []
+    for i, search in enumerate(SEARCHES):
+        if i == us or not ranks:
+            continue
+        mean, (low, high) = mean_interval([rank[us] - rank[i] for rank in ranks])
+        cells = [
+            f"{m:+.2f} [{a:+.2f}, {b:+.2f}]"
+            for m, a, b in zip(mean, low, high, strict=True)
+        ]
+        lines.append(f"| {label} | {search} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.searches.pipelines")
     parser.add_argument("command", choices=("run", "report"))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--searches", nargs="+", default=SEARCHES, choices=SEARCHES)
     arguments = parser.parse_args()
     if arguments.command == "run":
         with threadpoolctl.threadpool_limits(1):
-            run(range(arguments.seeds))
+            run(range(arguments.seeds), arguments.searches)
     text = report()
     print(text)
     (RESULTS / "pipelines.md").write_text(text)

@@ -1,9 +1,10 @@
-"""Functions with known optima, to measure strategies on."""
+"""Functions and tables with known optima, to measure strategies on."""
 
 from bojax.problems.catalog import HPOLIB as HPOLIB
 from bojax.problems.catalog import Problem as Problem
 from bojax.problems.catalog import get as get
 from bojax.problems.catalog import names as names
+from bojax.problems.cells import cells as cells
 from bojax.problems.conditional import branches as branches
 from bojax.problems.fidelities import augmented_hartmann as augmented_hartmann
 from bojax.problems.fronts import FrontProblem as FrontProblem

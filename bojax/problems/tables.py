@@ -1,6 +1,7 @@
 """Tables of measured trainings, read from a folder of the user's.
 
-No table is part of the package. A folder holds, in its own subfolders,
+The only one that is part of the package is `bojax.problems.cells`. A folder holds, in
+its own subfolders,
 
 - `hpo/hpolib_slice_localization.npz`, `hpo/hpobench_phoneme.npz` and
   `hpo/nasbench201_cifar10.npz`: arrays `values` (repeats first, then an axis for each
@@ -31,8 +32,11 @@ class Table(eqx.Module):
     Args:
         space: one column for each axis of the table, of categories or ordinal values.
         values: of each repeat and configuration, minimized; NaN where a repeat is
-            missing.
+            missing. A configuration that has none is a failed trial.
         parameters: how many weights each configuration has, where that is known.
+        curves: the values after each epoch, where known; the last are `values`.
+        test: what the trainings of `values` have on data that nothing was chosen by,
+            where that is known.
 
     Example:
         >>> import bojax, jax, numpy as np
@@ -47,6 +51,8 @@ class Table(eqx.Module):
     space: Space = eqx.field(static=True)
     values: Float[Array | np.ndarray, " repeats *levels"]
     parameters: Float[Array | np.ndarray, "*levels"] | None = None
+    curves: Float[Array | np.ndarray, " repeats *levels epochs"] | None = None
+    test: Float[Array | np.ndarray, " repeats *levels"] | None = None
 
     def __check_init__(self):
         shape = tuple(self.values.shape[1:])
@@ -55,6 +61,20 @@ class Table(eqx.Module):
                 f"values: expected axes of {self.space.num_levels.tolist()} levels "
                 f"after the repeats', got {list(shape)}"
             )
+        given = {
+            "parameters": (self.parameters, shape),
+            "curves": (self.curves, (*self.values.shape, -1)),
+            "test": (self.test, tuple(self.values.shape)),
+        }
+        for name, (array, wanted) in given.items():
+            if array is None:
+                continue
+            got = (*array.shape[:-1], -1) if wanted[-1:] == (-1,) else array.shape
+            if tuple(got) != wanted:
+                raise ValueError(
+                    f"{name}: expected the shape {list(wanted)} by that of values, "
+                    f"got {list(array.shape)}"
+                )
 
     def level(self, x: Float[Array | np.ndarray, " d"]) -> Int[Array, " d"]:
         """The index in each axis of a point of the unit cube."""
@@ -66,8 +86,27 @@ class Table(eqx.Module):
     ) -> Float[Array, ""]:
         """One of the repeats at random: what a training would have returned."""
         repeats = jnp.asarray(self.values)[(slice(None), *self.level(x))]
+        return repeats[self._repeat(x, key)]
+
+    def curve(
+        self, x: Float[Array | np.ndarray, " d"], key: PRNGKeyArray
+    ) -> Float[Array, " epochs"]:
+        """The values after each epoch of the training that a call has with this key.
+
+        Raises:
+            ValueError: if the table has no curves.
+        """
+        if self.curves is None:
+            raise ValueError("curve: expected a table with curves, got one without")
+        curves = jnp.asarray(self.curves)[(slice(None), *self.level(x))]
+        return curves[self._repeat(x, key)]
+
+    def _repeat(
+        self, x: Float[Array | np.ndarray, " d"], key: PRNGKeyArray
+    ) -> Int[Array, ""]:
+        repeats = jnp.asarray(self.values)[(slice(None), *self.level(x))]
         logits = jnp.where(jnp.isnan(repeats), -jnp.inf, 0.0)
-        return repeats[jax.random.categorical(key, logits)]
+        return jax.random.categorical(key, logits)
 
     def mean(self, x: Float[Array | np.ndarray, " d"]) -> Float[Array, ""]:
         """The mean of the repeats."""
@@ -76,7 +115,9 @@ class Table(eqx.Module):
     @property
     def optimum(self) -> float:
         """The least mean of any configuration."""
-        return float(np.nanmin(np.nanmean(np.asarray(self.values), axis=0)))
+        values = np.asarray(self.values)
+        known = values[:, ~np.isnan(values).all(axis=0)]
+        return float(np.nanmean(known, axis=0).min())
 
 
 def _npz(path: pathlib.Path) -> Table:

@@ -6,6 +6,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -79,3 +80,31 @@ def test_what_is_missing_is_an_error_that_names_it(folder, monkeypatch):
         problems.table("phoneme")
     with pytest.raises(ValueError, match=r"values: expected axes of \[2\] levels"):
         problems.Table(bojax.Space({"a": bojax.Int(1, 2)}), np.zeros((1, 3)))
+    space = bojax.Space({"a": bojax.Int(1, 2)})
+    for name, shape in (("parameters", 3), ("curves", (2, 2, 5)), ("test", (2, 2))):
+        with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=name):
+            problems.Table(space, np.zeros((1, 2)), **{name: np.zeros(shape)})
+    with pytest.raises(ValueError, match="curve: expected a table with curves"):
+        problems.Table(space, np.zeros((1, 2))).curve(np.zeros(1), jax.random.key(0))
+
+
+def test_a_curve_is_that_of_the_value_with_the_same_key():
+    space = bojax.Space({"a": bojax.Int(1, 2)})
+    curves = np.arange(12.0).reshape(2, 2, 3)
+    curves[1, 1] = np.nan
+    table = problems.Table(space, curves[..., -1], curves=curves)
+    for key in jax.random.split(jax.random.key(0), 5):
+        for x in (np.array([0.2]), np.array([0.8])):
+            assert float(table.curve(x, key)[-1]) == float(table(x, key))
+    lacking = jax.vmap(table.curve, (None, 0))(
+        np.array([0.8]), jax.random.split(jax.random.key(0), 20)
+    )
+    np.testing.assert_array_equal(lacking, np.tile([3.0, 4.0, 5.0], (20, 1)))
+    assert table.optimum == 5.0
+
+
+def test_what_was_never_measured_is_a_failed_trial_and_no_optimum():
+    space = bojax.Space({"a": bojax.Int(1, 2)})
+    table = problems.Table(space, np.array([[np.nan, 1.0], [np.nan, 3.0]]))
+    assert np.isnan(float(table(np.array([0.2]), jax.random.key(0))))
+    assert table.optimum == 2.0
