@@ -84,6 +84,8 @@ class Objective:
         self.x: list[np.ndarray] = []
         self.y: list[float] = []
         self.seconds: list[float] = []
+        self.elsewhere = 0.0
+        """Seconds of CPU that the contender has taken in another process."""
         self._away = 0.0
         self._start = time.process_time()
 
@@ -107,7 +109,8 @@ class Objective:
 
     def elapsed(self) -> float:
         """Seconds of CPU that the contender has taken so far, evaluations apart."""
-        return time.process_time() - self._start - self._away
+        here = time.process_time() - self._start - self._away
+        return here + self.elsewhere
 
     def regrets(self, chosen: int | None) -> tuple[np.ndarray, float]:
         """Regret of the least value so far, after each evaluation; and of the choice.
