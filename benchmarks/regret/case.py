@@ -59,10 +59,6 @@ class Case:
             ]
         )
 
-    def log_regret(self, regret: np.ndarray) -> np.ndarray:
-        """log10 of regret, no less than that of the floor."""
-        return np.log10(np.maximum(regret, self.floor))
-
 
 def initial_points(case: Case, seed: int) -> np.ndarray:
     """2d uniform points, the same for every contender."""
