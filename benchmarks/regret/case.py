@@ -60,9 +60,9 @@ class Case:
         )
 
 
-def initial_points(case: Case, seed: int) -> np.ndarray:
-    """2d uniform points, the same for every contender."""
-    x = protocol.initial_points(case, seed)
+def initial_points(case: Case, seed: int, of_d: int = 2) -> np.ndarray:
+    """2d uniform points, or another multiple, the same for every contender."""
+    x = protocol.initial_points(case, seed, of_d)
     # Of columns of a few values, their centers.
     return np.array([case.point(case.numbers(row)) for row in x])
 

@@ -8,109 +8,13 @@ from benchmarks.markdown import markdown
 from benchmarks.regret import figures, scoring, store
 from benchmarks.regret.contenders import CONTENDERS, VARIANTS
 from benchmarks.regret.defaults import choice
+from benchmarks.regret.gathered import FEW, Runs
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.statistics import holm, mean_interval, ranks, wilcoxon
 from benchmarks.regret.suites import SUITES
 
 _FIGURES = pathlib.Path(__file__).parent / "results"
 _OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)
-_FEW = 6
-"""Of fewer pairs no test could ever tell."""
-
-
-class Runs:
-    """The runs of a suite: log10 of the final regret by contender, problem and seed.
-
-    Args:
-        name: the suite.
-        contenders: those to load.
-    """
-
-    def __init__(self, name: str, contenders: tuple[str, ...]):
-        self.name = name
-        known = scoring.load(name)
-        self.seeds = SUITES[name][1]["acceptance"]
-        self.records = {}
-        for contender in contenders:
-            found = {
-                key: record
-                for key, record in store.load(contender).items()
-                if key[0] in known and key[1] in self.seeds
-            }
-            if found:
-                self.records[contender] = found
-        self.problems = {
-            name: score
-            for name, score in known.items()
-            if any((name, s) in r for r in self.records.values() for s in self.seeds)
-        }
-        self.scores = {
-            contender: {
-                key: float(self.problems[key[0]](record.chosen))
-                for key, record in records.items()
-            }
-            for contender, records in self.records.items()
-        }
-
-    @property
-    def all_runs(self) -> int:
-        """How many runs a contender has that has done all."""
-        return len(self.problems) * len(self.seeds)
-
-    @property
-    def complete(self) -> list[str]:
-        """The contenders that have done all runs."""
-        return [c for c in self.scores if len(self.scores[c]) == self.all_runs]
-
-    @property
-    def broad(self) -> list[str]:
-        """The contenders that have done every problem at least once."""
-        return [c for c in self.scores if len(self.curves(c)) == len(self.problems)]
-
-    @property
-    def circles(self) -> list[list[str]]:
-        """Those who did everything, then ever more contenders, who did less of it."""
-        narrow = {c: len(self.scores[c]) for c in self.scores if c not in self.broad}
-        found = [self.complete, self.broad]
-        for least in sorted(set(narrow.values()), reverse=True):
-            more = [c for c, count in narrow.items() if count >= least]
-            found.append([c for c in self.scores if c in (*self.broad, *more)])
-        return [list(names) for names in dict.fromkeys(map(tuple, found))]
-
-    def curves(self, contender: str) -> list[list[np.ndarray]]:
-        """log10 of the regret of the least value so far, by problem and run."""
-        found: dict[str, list[np.ndarray]] = {}
-        for (problem, _), record in self.records[contender].items():
-            curve = self.problems[problem](record.regret)
-            found.setdefault(problem, []).append(curve)
-        return list(found.values())
-
-    def paired(self, contenders: list[str]) -> dict[str, np.ndarray]:
-        """Scores [seeds, contenders] by problem, of the seeds that all of them did."""
-        tables = {}
-        for problem in self.problems:
-            rows = [
-                [self.scores[c][problem, seed] for c in contenders]
-                for seed in self.seeds
-                if all((problem, seed) in self.scores[c] for c in contenders)
-            ]
-            if rows:
-                tables[problem] = np.array(rows)
-        return tables
-
-    def groups(self, tables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The same as what is resampled and tested: rows that are alike.
-
-        Those of a problem are its seeds. Where a problem has only a few instances, its
-        mean over them is a row, and the problems of one dimension are a group.
-        """
-        if len(self.seeds) >= _FEW:
-            return tables
-        found: dict[str, list[np.ndarray]] = {}
-        for problem, rows in tables.items():
-            d = self.problems[problem].dimensions
-            found.setdefault(f"{d} dimensions", []).append(rows.mean(axis=0))
-        return {name: np.array(rows) for name, rows in found.items()}
 
 
 def mean_ranks(runs: Runs, contenders: list[str]) -> str:
@@ -148,7 +52,7 @@ def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
             names.setdefault(group)
             difference = scores[:, 0] - scores[:, 1]
             differences[group, contender] = difference
-    tested = [key for key, pairs in differences.items() if len(pairs) >= _FEW]
+    tested = [key for key, pairs in differences.items() if len(pairs) >= FEW]
     if not differences:
         return ""
     p = holm(np.array([wilcoxon(differences[key]) for key in tested]))
@@ -175,7 +79,7 @@ def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
         f"{reference} less the other, mean difference of log10 regret over paired runs "
         f"(below zero: {reference} is better), p of Wilcoxon's signed-rank test with "
         f"Holm's correction over the {len(tested)} tests of this table, none of fewer "
-        f"than {_FEW} pairs; bold under 0.05:"
+        f"than {FEW} pairs; bold under 0.05:"
     )
     return f"{title}\n\n{markdown(['', *contenders], rows)}"
 
@@ -184,7 +88,7 @@ def medians(runs: Runs) -> str:
     """Median final regret by problem; over functions where instances are few."""
     contenders = list(runs.scores)
     tables = {c: runs.paired([c]) for c in contenders}
-    if len(runs.seeds) >= _FEW:
+    if len(runs.seeds) >= FEW:
         rows = []
         for problem in runs.problems:
             row = [problem]

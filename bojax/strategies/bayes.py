@@ -102,6 +102,9 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, or True to
             learn it from `Outcome.cost`. Of a space with fidelities, False stands for
             the product of their values.
+        search: how the acquisition is maximized: a module-level function with the
+            arguments of `acquisitions.optimize`, the default, or
+            `functools.partial(optimize, num_starts=20)`, say.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
@@ -133,6 +136,7 @@ class BayesOpt(Strategy):
     reference: tuple[float, ...] | None = eqx.field(static=True)
     prior: Prior | None = eqx.field(static=True)
     cost: Callable | bool = eqx.field(static=True)
+    search: Callable | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -144,6 +148,7 @@ class BayesOpt(Strategy):
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
         cost: Any = False,
+        search: Callable | None = None,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -164,6 +169,7 @@ class BayesOpt(Strategy):
         if cost is False and space.is_fidelity.any():
             cost = _Product(tuple(np.array(space.names)[space.is_fidelity]))
         self.cost = cost
+        self.search = search
 
     def start(self, trials: Trials) -> Memory:
         """The surrogate as it was given, once for each output."""
@@ -224,13 +230,14 @@ class BayesOpt(Strategy):
             numbers: draw numbers, one a point.
             bounds: of each column, if only a part of the space is searched.
         """
+        search = optimize if self.search is None else self.search
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             acquisition = average(self._make, belief)
             if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
                 acquisition = AtFullFidelity(acquisition, self.space)
-            x, _ = optimize(
+            x, _ = search(
                 acquisition,
                 self.space,
                 belief.key,
