@@ -24,16 +24,14 @@ def mean_ranks(runs: Runs, contenders: list[str]) -> str:
     if len(contenders) < 2 or not count:
         return ""
     ranked = {problem: ranks(scores) for problem, scores in tables.items()}
-    mean, (low, high) = mean_interval(list(runs.groups(ranked).values()))
+    groups = list(runs.groups(ranked).values())
+    mean, (low, high) = mean_interval(groups)
     score, _ = mean_interval(list(runs.groups(tables).values()))
-    rows = [
-        [
-            contenders[i],
-            f"{mean[i]:.2f} [{low[i]:.2f}, {high[i]:.2f}]",
-            f"{score[i]:+.2f}",
-        ]
-        for i in np.argsort(mean)
-    ]
+    rows = []
+    for i in np.argsort(mean):
+        # Of one run each there is nothing to resample.
+        within = f" [{low[i]:.2f}, {high[i]:.2f}]" if min(map(len, groups)) > 1 else ""
+        rows.append([contenders[i], f"{mean[i]:.2f}{within}", f"{score[i]:+.2f}"])
     head = ["contender", "mean rank [95 %]", "mean of log10 regret"]
     title = (
         f"Mean rank among {len(contenders)}, on the {count} runs of "
@@ -69,11 +67,18 @@ def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
         return f"{text} (p {adjusted[key]:.2g}, n {count})"
 
     rows = [[group, *(cell(group, c) for c in contenders)] for group in names]
-    sums = []
+    means, sums = [], []
     for contender in contenders:
+        each = [
+            pairs[:, None] for key, pairs in differences.items() if key[1] == contender
+        ]
+        mean, (low, high) = mean_interval(each)
+        within = f" [{low[0]:+.2f}, {high[0]:+.2f}]" if min(map(len, each)) > 1 else ""
+        means.append(f"{mean[0]:+.2f}{within}")
         mine = [key for key in tested if key[1] == contender]
         sure = [np.sign(differences[k].mean()) for k in mine if adjusted[k] < 0.05]
         sums.append(f"{sure.count(-1)} / {len(mine) - len(sure)} / {sure.count(1)}")
+    rows.append(["mean of these [95 %]", *means])
     rows.append([f"{reference} better / not told apart / worse", *sums])
     title = (
         f"{reference} less the other, mean difference of log10 regret over paired runs "
