@@ -6,7 +6,7 @@ import multiprocessing
 import pathlib
 import sys
 
-from benchmarks.regret import store
+from benchmarks.regret import scoring, store
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.report import report
 from benchmarks.regret.runs import known, one_run
@@ -34,6 +34,7 @@ def tasks(arguments: argparse.Namespace) -> list[Task]:
     for name in chosen(arguments.suites, tuple(SUITES), "--suites"):
         try:
             cases = suite(name)
+            scoring.keep(name, cases)
         except (ValueError, FileNotFoundError) as e:
             sys.exit(f"--suites: {name}: {e}")
         problems = chosen(arguments.problems, tuple(cases), "--problems")

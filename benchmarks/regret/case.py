@@ -59,14 +59,10 @@ class Case:
             ]
         )
 
-    def log_regret(self, regret: np.ndarray) -> np.ndarray:
-        """log10 of regret, no less than that of the floor."""
-        return np.log10(np.maximum(regret, self.floor))
 
-
-def initial_points(case: Case, seed: int) -> np.ndarray:
-    """2d uniform points, the same for every contender."""
-    x = protocol.initial_points(case, seed)
+def initial_points(case: Case, seed: int, of_d: int = 2) -> np.ndarray:
+    """2d uniform points, or another multiple, the same for every contender."""
+    x = protocol.initial_points(case, seed, of_d)
     # Of columns of a few values, their centers.
     return np.array([case.point(case.numbers(row)) for row in x])
 
@@ -84,6 +80,8 @@ class Objective:
         self.x: list[np.ndarray] = []
         self.y: list[float] = []
         self.seconds: list[float] = []
+        self.elsewhere = 0.0
+        """Seconds of CPU that the contender has taken in another process."""
         self._away = 0.0
         self._start = time.process_time()
 
@@ -107,7 +105,8 @@ class Objective:
 
     def elapsed(self) -> float:
         """Seconds of CPU that the contender has taken so far, evaluations apart."""
-        return time.process_time() - self._start - self._away
+        here = time.process_time() - self._start - self._away
+        return here + self.elsewhere
 
     def regrets(self, chosen: int | None) -> tuple[np.ndarray, float]:
         """Regret of the least value so far, after each evaluation; and of the choice.

@@ -1,5 +1,7 @@
 """Our own strategies: add a variant here, then run it by its name."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,21 +9,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.regret.case import Objective, Run
-from bojax import strategies, surrogates
+from benchmarks.regret.case import Case, Objective, Run, initial_points
+from bojax import acquisitions, strategies, surrogates
 from bojax._numerics import bucket
-from bojax.surrogates import priors
+from bojax._sobol import sobol
+from bojax.surrogates import GP, kernels, priors
 from bojax.surrogates.outcomes import unchanged
 
+Design = Callable[[Case, int], np.ndarray]
+"""(case, seed) to initial points."""
 
-def bojax_run(factory: Callable[[Any], Any]) -> Run:
+
+def bojax_run(factory: Callable[[Any], Any], design: Design | None = None) -> Run:
     """A run of a strategy by the pure layer, as a study makes it: in double precision.
 
     Args:
         factory: space -> strategy.
+        design: initial points of its own, in place of those that all are given.
     """
 
     def run(objective: Objective, x0: np.ndarray, seed: int) -> int | None:
+        if design is not None:
+            x0 = design(objective.case, seed)
         y0 = [objective(point) for point in x0]
         with jax.enable_x64(True):
             strategy = factory(objective.case.space)
@@ -42,32 +51,105 @@ def bojax_run(factory: Callable[[Any], Any]) -> Run:
     return run
 
 
-def _with_priors(choice: Callable) -> Callable[[Any], Any]:
-    return lambda space: strategies.BayesOpt(
-        space, surrogates.GP(space, priors=choice(space.num_columns))
-    )
+def _modeled(surrogate: Callable[[Any], surrogates.Surrogate]) -> Run:
+    return bojax_run(lambda space: strategies.BayesOpt(space, surrogate(space)))
 
 
-VARIANTS: dict[str, Callable[[Any], Any]] = {
-    "bojax-short-priors": _with_priors(priors.short),
-    "bojax-optuna-priors": _with_priors(priors.optuna),
-    "bojax-vizier-priors": _with_priors(priors.vizier),
-    "bojax-botorch-priors": _with_priors(priors.botorch),
-    "bojax-plain-outcome": lambda space: strategies.BayesOpt(
-        space,
-        surrogates.GP(space, priors=priors.optuna(space.num_columns)),
-        outcome=unchanged,
-    ),
+def _with_priors(choice: Callable) -> Run:
+    return _modeled(lambda space: GP(space, priors=choice(space.num_columns)))
+
+
+def _with_kernel(kind: Callable) -> Run:
+    """With the default's priors, and where they start."""
+
+    def surrogate(space):
+        nothing = jnp.asarray(np.zeros(space.num_columns))
+        gp = GP(space, kernels.Scale(nothing[0], kind(nothing)))
+        return gp.replace(priors.initial(gp.parameters, gp.priors))
+
+    return _modeled(surrogate)
+
+
+def _uniform(of_d: int) -> Design:
+    """The points that all are given, fewer of them, or more that follow."""
+    return lambda case, seed: initial_points(case, seed, of_d)
+
+
+def _spread(case: Case, seed: int) -> np.ndarray:
+    """As many scrambled Sobol points as all are given uniform ones."""
+    d = case.space.num_columns
+    with jax.enable_x64(True):
+        x = np.asarray(sobol(jax.random.key(seed), jnp.arange(2 * d), d))
+    return np.array([case.point(case.numbers(row)) for row in x])
+
+
+def _acquiring(acquisition: Any) -> Run:
+    return bojax_run(lambda s: strategies.BayesOpt(s, acquisition=acquisition))
+
+
+def _searching(**options: int) -> Run:
+    # One object for all runs: each other one would be compiled again.
+    search = functools.partial(acquisitions.optimize, **options)
+    return bojax_run(lambda space: strategies.BayesOpt(space, search=search))
+
+
+CHOICES: dict[str, dict[str, Run]] = {
+    "priors": {
+        "bojax-short-priors": _with_priors(priors.short),
+        "bojax-optuna-priors": _with_priors(priors.optuna),
+        "bojax-vizier-priors": _with_priors(priors.vizier),
+        "bojax-botorch-priors": _with_priors(priors.botorch),
+    },
+    "outcome": {
+        "bojax-unchanged-outcome": bojax_run(
+            lambda space: strategies.BayesOpt(space, outcome=unchanged)
+        ),
+    },
+    "kernel": {
+        "bojax-rbf": _with_kernel(kernels.RBF),
+        "bojax-matern32": _with_kernel(kernels.Matern32),
+    },
+    "initial points": {
+        "bojax-d-initial": bojax_run(strategies.BayesOpt, _uniform(1)),
+        "bojax-4d-initial": bojax_run(strategies.BayesOpt, _uniform(4)),
+        "bojax-sobol-initial": bojax_run(strategies.BayesOpt, _spread),
+    },
+    "acquisition": {
+        "bojax-logei": _acquiring(acquisitions.LogEI),
+        "bojax-ei": _acquiring(acquisitions.EI),
+        "bojax-ucb": _acquiring(acquisitions.UCB),
+        "bojax-ucbpe": _acquiring(acquisitions.UCBPE),
+        "bojax-thompson": _acquiring(acquisitions.Thompson),
+        "bojax-mes": _acquiring(acquisitions.MES),
+        "bojax-mace": _acquiring(acquisitions.MACE),
+    },
+    "its search": {
+        "bojax-candidates-only": _searching(
+            num_raw=2048, num_starts=1, max_evaluations=1
+        ),
+        "bojax-1-start": _searching(num_starts=1),
+        "bojax-24-starts": _searching(num_starts=24),
+        "bojax-128-candidates": _searching(num_raw=128),
+        "bojax-2048-candidates": _searching(num_raw=2048),
+    },
 }
-"""What the defaults were chosen among."""
+"""What the defaults were chosen among: each variant differs in one choice."""
 
-CONTENDERS: dict[str, Callable[[Any], Any]] = {
-    "bojax": strategies.BayesOpt,
-    "bojax-turbo": strategies.TuRBO,
-    "bojax-tpe": strategies.TPE,
-    "bojax-evolution": strategies.RegularizedEvolution,
-    "bojax-sobol": strategies.Sobol,
-    "bojax-random": strategies.Random,
+DEFAULT = "bojax-default"
+"""The default on the development suite, under a name of its own."""
+
+VARIANTS: dict[str, Run] = {
+    DEFAULT: bojax_run(strategies.BayesOpt),
+    **dict(itertools.chain(*(variants.items() for variants in CHOICES.values()))),
+}
+
+CONTENDERS: dict[str, Run] = {
+    "bojax": bojax_run(strategies.BayesOpt),
+    "bojax-turbo": bojax_run(strategies.TuRBO),
+    "bojax-tpe": bojax_run(strategies.TPE),
+    "bojax-evolution": bojax_run(strategies.RegularizedEvolution),
+    "bojax-sobol": bojax_run(strategies.Sobol),
+    "bojax-random": bojax_run(strategies.Random),
     **VARIANTS,
 }
-"""Name: space -> strategy. Runs are kept by name: a variant needs its own."""
+"""Runs are kept by name: a variant needs its own."""

@@ -35,7 +35,7 @@ def draw(runs, path: pathlib.Path) -> None:
         timed: dict[str, list] = {}
         for (problem, _), record in records.items():
             if len(record.seconds) == len(record.regret):
-                curve = runs.cases[problem].log_regret(record.regret)
+                curve = runs.problems[problem](record.regret)
                 timed.setdefault(problem, []).append((curve, record.seconds))
         if len(timed) < len(runs.problems):
             continue

@@ -17,16 +17,17 @@ SEEDS = {"dev": range(20), "acceptance": range(1000, 1020)}
 """Everything is tuned on the first and accepted on the second."""
 
 
-def initial_points(problem: Any, seed: int) -> np.ndarray:
+def initial_points(problem: Any, seed: int, of_d: int = 2) -> np.ndarray:
     """2d uniform points, the same for every strategy.
 
     Args:
         problem: whatever has a name and a space.
         seed: of the run.
+        of_d: how many times d points; of more the first are those of fewer.
     """
     d = problem.space.num_columns
     rng = np.random.default_rng([zlib.crc32(problem.name.encode()), seed])
-    return rng.random((2 * d, d))
+    return rng.random((of_d * d, d))
 
 
 @functools.cache

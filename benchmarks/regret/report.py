@@ -5,103 +5,16 @@ import pathlib
 import numpy as np
 
 from benchmarks.markdown import markdown
-from benchmarks.regret import figures, store
-from benchmarks.regret.case import Case
+from benchmarks.regret import figures, scoring, store
 from benchmarks.regret.contenders import CONTENDERS, VARIANTS
 from benchmarks.regret.defaults import choice
+from benchmarks.regret.gathered import FEW, Runs
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.statistics import holm, mean_interval, ranks, wilcoxon
-from benchmarks.regret.suites import SUITES, suite
+from benchmarks.regret.suites import SUITES
 
 _FIGURES = pathlib.Path(__file__).parent / "results"
 _OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)
-_FEW = 6
-"""With fewer runs of a problem no test could ever tell: then problems are the pairs."""
-
-
-class Runs:
-    """The runs of a suite: log10 of the final regret by contender, problem and seed.
-
-    Args:
-        name: the suite.
-        contenders: those to load.
-    """
-
-    def __init__(self, name: str, contenders: tuple[str, ...]):
-        self.name = name
-        self.cases = suite(name)
-        self.seeds = SUITES[name][1]["acceptance"]
-        self.records = {}
-        for contender in contenders:
-            found = {
-                key: record
-                for key, record in store.load(contender).items()
-                if key[0] in self.cases and key[1] in self.seeds
-            }
-            if found:
-                self.records[contender] = found
-        self.problems = [
-            name
-            for name in self.cases
-            if any((name, s) in r for r in self.records.values() for s in self.seeds)
-        ]
-        self.scores = {
-            contender: {
-                key: float(self.cases[key[0]].log_regret(np.array(record.chosen)))
-                for key, record in records.items()
-            }
-            for contender, records in self.records.items()
-        }
-
-    @property
-    def all_runs(self) -> int:
-        """How many runs a contender has that has done all."""
-        return len(self.problems) * len(self.seeds)
-
-    @property
-    def complete(self) -> list[str]:
-        """The contenders that have done all runs."""
-        return [c for c in self.scores if len(self.scores[c]) == self.all_runs]
-
-    @property
-    def broad(self) -> list[str]:
-        """The contenders that have done every problem at least once."""
-        return [c for c in self.scores if len(self.curves(c)) == len(self.problems)]
-
-    def curves(self, contender: str) -> list[list[np.ndarray]]:
-        """log10 of the regret of the least value so far, by problem and run."""
-        found: dict[str, list[np.ndarray]] = {}
-        for (problem, _), record in self.records[contender].items():
-            curve = self.cases[problem].log_regret(record.regret)
-            found.setdefault(problem, []).append(curve)
-        return list(found.values())
-
-    def paired(self, contenders: list[str]) -> dict[str, np.ndarray]:
-        """Scores [seeds, contenders] by problem, of the seeds that all of them did."""
-        tables = {}
-        for problem in self.problems:
-            rows = [
-                [self.scores[c][problem, seed] for c in contenders]
-                for seed in self.seeds
-                if all((problem, seed) in self.scores[c] for c in contenders)
-            ]
-            if rows:
-                tables[problem] = np.array(rows)
-        return tables
-
-    def groups(self, tables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The same as what is resampled and tested: rows that are alike.
-
-        Those of a problem are its seeds. Where a problem has only a few instances, its
-        mean over them is a row, and the problems of one dimension are a group.
-        """
-        if len(self.seeds) >= _FEW:
-            return tables
-        found: dict[str, list[np.ndarray]] = {}
-        for problem, rows in tables.items():
-            d = self.cases[problem].space.num_columns
-            found.setdefault(f"{d} dimensions", []).append(rows.mean(axis=0))
-        return {name: np.array(rows) for name, rows in found.items()}
 
 
 def mean_ranks(runs: Runs, contenders: list[str]) -> str:
@@ -111,16 +24,14 @@ def mean_ranks(runs: Runs, contenders: list[str]) -> str:
     if len(contenders) < 2 or not count:
         return ""
     ranked = {problem: ranks(scores) for problem, scores in tables.items()}
-    mean, (low, high) = mean_interval(list(runs.groups(ranked).values()))
+    groups = list(runs.groups(ranked).values())
+    mean, (low, high) = mean_interval(groups)
     score, _ = mean_interval(list(runs.groups(tables).values()))
-    rows = [
-        [
-            contenders[i],
-            f"{mean[i]:.2f} [{low[i]:.2f}, {high[i]:.2f}]",
-            f"{score[i]:+.2f}",
-        ]
-        for i in np.argsort(mean)
-    ]
+    rows = []
+    for i in np.argsort(mean):
+        # Of one run each there is nothing to resample.
+        within = f" [{low[i]:.2f}, {high[i]:.2f}]" if min(map(len, groups)) > 1 else ""
+        rows.append([contenders[i], f"{mean[i]:.2f}{within}", f"{score[i]:+.2f}"])
     head = ["contender", "mean rank [95 %]", "mean of log10 regret"]
     title = (
         f"Mean rank among {len(contenders)}, on the {count} runs of "
@@ -131,43 +42,49 @@ def mean_ranks(runs: Runs, contenders: list[str]) -> str:
 
 def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
     """Each contender against the reference on each group, by paired differences."""
-    cells: dict[tuple[str, str], tuple[float, float, int]] = {}
+    differences: dict[tuple[str, str], np.ndarray] = {}
     names: dict[str, None] = {}
     for contender in contenders:
         tables = runs.paired([reference, contender])
         for group, scores in runs.groups(tables).items():
             names.setdefault(group)
             difference = scores[:, 0] - scores[:, 1]
-            cells[group, contender] = (
-                float(difference.mean()),
-                wilcoxon(difference),
-                len(difference),
-            )
-    if not cells:
+            differences[group, contender] = difference
+    tested = [key for key, pairs in differences.items() if len(pairs) >= FEW]
+    if not differences:
         return ""
-    adjusted = dict(
-        zip(cells, holm(np.array([p for _, p, _ in cells.values()])), strict=True)
-    )
+    p = holm(np.array([wilcoxon(differences[key]) for key in tested]))
+    adjusted = dict(zip(tested, p, strict=True))
 
     def cell(group: str, contender: str) -> str:
-        if (group, contender) not in cells:
+        key = group, contender
+        if key not in differences:
             return "-"
-        mean, _, count = cells[group, contender]
-        p = adjusted[group, contender]
-        text = f"**{mean:+.2f}**" if p < 0.05 else f"{mean:+.2f}"
-        return f"{text} (p {p:.2g}, n {count})"
+        mean, count = differences[key].mean(), len(differences[key])
+        if key not in adjusted:
+            return f"{mean:+.2f} (n {count})"
+        text = f"**{mean:+.2f}**" if adjusted[key] < 0.05 else f"{mean:+.2f}"
+        return f"{text} (p {adjusted[key]:.2g}, n {count})"
 
     rows = [[group, *(cell(group, c) for c in contenders)] for group in names]
-    sums = []
+    means, sums = [], []
     for contender in contenders:
-        mine = {g: cells[g, contender] for g in names if (g, contender) in cells}
-        sure = [np.sign(mine[g][0]) for g in mine if adjusted[g, contender] < 0.05]
+        each = [
+            pairs[:, None] for key, pairs in differences.items() if key[1] == contender
+        ]
+        mean, (low, high) = mean_interval(each)
+        within = f" [{low[0]:+.2f}, {high[0]:+.2f}]" if min(map(len, each)) > 1 else ""
+        means.append(f"{mean[0]:+.2f}{within}")
+        mine = [key for key in tested if key[1] == contender]
+        sure = [np.sign(differences[k].mean()) for k in mine if adjusted[k] < 0.05]
         sums.append(f"{sure.count(-1)} / {len(mine) - len(sure)} / {sure.count(1)}")
+    rows.append(["mean of these [95 %]", *means])
     rows.append([f"{reference} better / not told apart / worse", *sums])
     title = (
         f"{reference} less the other, mean difference of log10 regret over paired runs "
         f"(below zero: {reference} is better), p of Wilcoxon's signed-rank test with "
-        f"Holm's correction over all {len(cells)} tests of this table, bold under 0.05:"
+        f"Holm's correction over the {len(tested)} tests of this table, none of fewer "
+        f"than {FEW} pairs; bold under 0.05:"
     )
     return f"{title}\n\n{markdown(['', *contenders], rows)}"
 
@@ -176,7 +93,7 @@ def medians(runs: Runs) -> str:
     """Median final regret by problem; over functions where instances are few."""
     contenders = list(runs.scores)
     tables = {c: runs.paired([c]) for c in contenders}
-    if len(runs.seeds) >= _FEW:
+    if len(runs.seeds) >= FEW:
         rows = []
         for problem in runs.problems:
             row = [problem]
@@ -191,9 +108,8 @@ def medians(runs: Runs) -> str:
         )
     else:
         by_dimension: dict[int, list[str]] = {}
-        for problem in runs.problems:
-            d = runs.cases[problem].space.num_columns
-            by_dimension.setdefault(d, []).append(problem)
+        for problem, score in runs.problems.items():
+            by_dimension.setdefault(score.dimensions, []).append(problem)
         rows = []
         for d, problems in by_dimension.items():
             row = [f"{d} dimensions, {len(problems)} functions"]
@@ -233,14 +149,15 @@ def costs(runs: Runs) -> str:
     return f"{title}\n\n{markdown(head, rows)}"
 
 
-def failed(cases: dict[str, Case]) -> str:
+def failed(suite: str) -> str:
     """Peers that are missing, and runs that failed."""
     lines = []
+    problems = scoring.load(suite)
     for name, peer in PEERS.items():
-        stored = [key for key in store.load(name) if key[0] in cases]
+        stored = [key for key in store.load(name) if key[0] in problems]
         if peer.missing and not stored:
             lines.append(f"- {name}: not installed: {', '.join(peer.missing)}")
-        errors = {k: e for k, e in store.failures(name).items() if k[0] in cases}
+        errors = {k: e for k, e in store.failures(name).items() if k[0] in problems}
         if errors:
             (problem, seed), error = next(iter(errors.items()))
             lines.append(
@@ -254,20 +171,13 @@ def failed(cases: dict[str, Case]) -> str:
 def section(name: str, reference: str) -> str:
     """All of one suite, as markdown; its figure is written beside."""
     title = f"## {name}\n\n{SUITES[name][2]}"
-    try:
-        runs = Runs(name, (reference, *(p for p in PEERS if p != reference)))
-        own = Runs(name, _OURS)
-    except (ValueError, FileNotFoundError) as e:
-        return f"{title} No table: {e}."
+    runs = Runs(name, (reference, *(p for p in PEERS if p != reference)))
+    own = Runs(name, _OURS)
     if not runs.records:
         return f"{title} No runs."
     others = [c for c in runs.records if c != reference]
     parts = [title]
-    # Those who did everything, then what more contenders did of it.
-    for contenders in dict.fromkeys(
-        map(tuple, (runs.complete, runs.broad, runs.records))
-    ):
-        parts.append(mean_ranks(runs, list(contenders)))
+    parts += [mean_ranks(runs, contenders) for contenders in runs.circles]
     if reference in runs.records:
         parts.append(tests(runs, reference, others))
     parts += [medians(runs), costs(runs)]
@@ -275,7 +185,7 @@ def section(name: str, reference: str) -> str:
     parts.append(f"![Regret against evaluations and seconds](results/{name}.png)")
     if len(own.complete) > 1:
         parts += ["### Our own strategies", mean_ranks(own, own.complete), costs(own)]
-    parts.append(failed(runs.cases))
+    parts.append(failed(name))
     return "\n\n".join(filter(None, parts))
 
 

@@ -9,7 +9,7 @@ import threadpoolctl
 
 import bojax
 from benchmarks.regret.case import Case, Objective, initial_points
-from benchmarks.regret.contenders import CONTENDERS, bojax_run
+from benchmarks.regret.contenders import CONTENDERS
 from benchmarks.regret.peers import PEERS, versions
 from benchmarks.regret.store import Record
 from benchmarks.regret.suites import suite
@@ -41,7 +41,7 @@ def one_run(suite_name: str, strategy: str, name: str, seed: int) -> Record:
     if strategy in PEERS:
         run, used = PEERS[strategy].run, PEERS[strategy].versions
     else:
-        run = bojax_run(CONTENDERS[strategy])
+        run = CONTENDERS[strategy]
         used = f"bojax@{_SOURCE} {versions('jax', 'jaxlib')}"
     x0 = initial_points(case, seed)
     case.measure(x0[0], seed, 0)

@@ -138,6 +138,9 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, or True to
             learn it from `Outcome.cost`. Of a space with fidelities, False stands for
             the product of their values.
+        search: how the acquisition is maximized: a module-level function with the
+            arguments of `acquisitions.optimize`, the default, or
+            `functools.partial(optimize, num_starts=20)`, say.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
@@ -171,6 +174,7 @@ class BayesOpt(Strategy):
     prior: Prior | None = eqx.field(static=True)
     cost: Callable | bool = eqx.field(static=True)
     restart_below: float = eqx.field(static=True)
+    search: Callable | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -183,6 +187,7 @@ class BayesOpt(Strategy):
         prior: Callable | None = None,
         cost: Any = False,
         restart_below: float = 1e-3,
+        search: Callable | None = None,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -208,6 +213,7 @@ class BayesOpt(Strategy):
                 f"restart_below: expected at least 0, got {restart_below!r}"
             )
         self.restart_below = float(restart_below)
+        self.search = search
 
     def start(self, trials: Trials) -> Memory:
         """Before any fit, and with no search begun anew."""
@@ -327,13 +333,14 @@ class BayesOpt(Strategy):
         Returns:
             The points, and the acquisition's value of each when it was chosen.
         """
+        search = optimize if self.search is None else self.search
 
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             acquisition = average(self._make, belief)
             if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
                 acquisition = AtFullFidelity(acquisition, self.space)
-            x, value = optimize(
+            x, value = search(
                 acquisition,
                 self.space,
                 belief.key,

@@ -1,6 +1,7 @@
 """What the head to head stands on: the recorder, the store, the statistics."""
 
 import argparse
+import dataclasses
 import sys
 
 import numpy as np
@@ -9,7 +10,16 @@ import scipy.stats
 
 import bojax
 from benchmarks.regret import __main__ as command
-from benchmarks.regret import runs, statistics, store
+from benchmarks.regret import (
+    contenders,
+    defaults,
+    gathered,
+    report,
+    runs,
+    scoring,
+    statistics,
+    store,
+)
 from benchmarks.regret.case import Case, Objective, initial_points
 from benchmarks.regret.peers import PEERS, Peer
 from benchmarks.regret.suites import SUITES, coco, suite
@@ -193,6 +203,123 @@ def test_coco_asks_for_its_package(monkeypatch):
     coco._suite.cache_clear()
     with pytest.raises(ValueError, match="bbob needs the package coco-experiment"):
         suite("bbob")
+
+
+def test_what_scores_a_run_is_kept_beside_it(tmp_path):
+    case = bowl()
+    scoring.keep("bowls", {"bowl": case}, tmp_path)
+    scoring.keep("bowls", {"bowl": case}, tmp_path)
+    found = scoring.load("bowls", tmp_path)
+    assert found == {"bowl": scoring.Score("bowl", 2, 1e-8)}
+    np.testing.assert_allclose(found["bowl"](np.array([0.01, 1e-9])), [-2, -8])
+    assert scoring.load("balls", tmp_path) == {}
+    other = dataclasses.replace(case, floor=1e-6)
+    with pytest.raises(
+        ValueError, match=r"bowl: its stored runs are scored as .*1e-08"
+    ):
+        scoring.keep("bowls", {"bowl": other}, tmp_path)
+
+
+def test_what_is_kept_of_hpolib_is_what_scores_it(tmp_path):
+    scoring.keep("hpolib", suite("hpolib"), tmp_path)
+    assert scoring.load("hpolib", tmp_path) == scoring.load("hpolib")
+
+
+def test_the_report_needs_neither_coco_nor_tables(monkeypatch):
+    monkeypatch.delenv("BOJAX_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "cocoex", None)
+    monkeypatch.setattr(report.figures, "draw", lambda runs, path: None)
+    for name in SUITES:
+        text = report.section(name, "cma")
+        assert "Mean rank among" in text
+        assert "cma less the other" in text
+
+
+def test_few_pairs_are_not_tested(monkeypatch, tmp_path):
+    scoring.keep("hpolib", {"bowl": bowl()}, tmp_path)
+    scores = scoring.load("hpolib", tmp_path)
+    monkeypatch.setattr(gathered.scoring, "load", lambda name: scores)
+    stored = {
+        "cma": {("bowl", seed): record(seed) for seed in range(1000, 1020)},
+        "few": {("bowl", seed): record(seed) for seed in range(1000, 1005)},
+        "many": {("bowl", seed): record(seed) for seed in range(1000, 1009)},
+    }
+    monkeypatch.setattr(gathered.store, "load", stored.get)
+    found = gathered.Runs("hpolib", ("cma", "few", "many"))
+    text = report.tests(found, "cma", ["few", "many"])
+    assert "| bowl | +0.00 (n 5) | +0.00 (p 1, n 9) |" in text
+    assert "over the 1 tests" in text
+
+
+def test_circles_widen_from_those_who_did_everything(monkeypatch, tmp_path):
+    scoring.keep("hpolib", {n: bowl() for n in ("a", "b")}, tmp_path)
+    scores = scoring.load("hpolib", tmp_path)
+    monkeypatch.setattr(gathered.scoring, "load", lambda name: scores)
+
+    def did(problems, count):
+        return {(p, s): record(s) for p in problems for s in range(1000, 1000 + count)}
+
+    stored = {
+        "all": did("ab", 20),
+        "broad": did("ab", 3),
+        "narrow": did("a", 4),
+        "least": did("a", 1),
+    }
+    monkeypatch.setattr(gathered.store, "load", stored.get)
+    assert gathered.Runs("hpolib", tuple(stored)).circles == [
+        ["all"],
+        ["all", "broad"],
+        ["all", "broad", "narrow"],
+        ["all", "broad", "narrow", "least"],
+    ]
+
+
+def test_designs_of_other_sizes_are_nested():
+    case = bowl()
+    four = initial_points(case, 3, of_d=4)
+    assert four.shape == (8, 2)
+    np.testing.assert_array_equal(four[:4], initial_points(case, 3))
+
+
+def test_a_design_of_its_own_replaces_the_given_points():
+    own = np.array([[0.2, 1 / 6], [0.3, 0.5], [0.4, 5 / 6]])
+    run = contenders.bojax_run(bojax.strategies.Random, lambda case, seed: own)
+    objective = Objective(bowl(num_trials=4), 0)
+    assert run(objective, initial_points(objective.case, 0), 0) is None
+    np.testing.assert_array_equal(objective.x[:3], own)
+    assert objective.left == 0
+
+
+def test_the_spread_design_is_representable():
+    x = contenders._spread(bowl(), 3)
+    assert x.shape == (4, 2)
+    assert np.all((x >= 0) & (x < 1))
+    assert {round(6 * v) for v in x[:, 1]} <= {1, 3, 5}
+    assert not np.array_equal(x, contenders._spread(bowl(), 4))
+
+
+def test_the_ablation_is_paired_with_the_default(monkeypatch, tmp_path):
+    scoring.keep("hpolib", {n: bowl() for n in ("a", "b")}, tmp_path)
+    scores = scoring.load("hpolib", tmp_path)
+    monkeypatch.setattr(
+        gathered.scoring, "load", lambda name: scores if name == "hpolib" else {}
+    )
+
+    def did(factor, seeds):
+        return {
+            (p, s): dataclasses.replace(record(s), chosen=factor * (s + 1))
+            for p in "ab"
+            for s in seeds
+        }
+
+    # The variant did only some of the seeds: there it is a hundred times worse.
+    stored = {contenders.DEFAULT: did(1, range(20)), "bojax-rbf": did(100, range(3))}
+    monkeypatch.setattr(gathered.store, "load", lambda name: stored.get(name, {}))
+    monkeypatch.setattr(defaults.store, "load", lambda name: stored.get(name, {}))
+    text = defaults.choice()
+    assert "| kernel | bojax-rbf | **+2.00 [+2.00, +2.00]** (6) | - |" in text
+    assert "| kernel | bojax-matern32 | - | - |" in text
+    assert "| bojax-rbf | 2.26 | 2.26 |" in text
 
 
 def test_every_suite_has_seeds_and_words():

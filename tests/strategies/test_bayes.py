@@ -260,6 +260,19 @@ def test_another_surrogate_acquisition_and_outcome():
     assert bool(jnp.any(slope != gp.parameters.mean.slope))
 
 
+def the_middle(acquisition, space, key, **options):
+    assert {"near", "tried", "bounds"} <= set(options)
+    x = jnp.full((1, space.num_columns), 0.5)
+    return x, acquisition(x)
+
+
+def test_another_search_of_the_acquisition():
+    strategy = BayesOpt(BRANIN_SPACE, search=the_middle, num_initial=2)
+    state = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 2)
+    points, _ = strategy.ask(state)
+    np.testing.assert_array_equal(points.x, [[0.5, 0.5]])
+
+
 def test_known_noise_is_in_squared_units_of_the_objective(strategy):
     """A thousandth of the spread of the values is next to nothing, in any units."""
     key, unit = jax.random.key(4), 1e3

@@ -6,6 +6,7 @@ import importlib.util
 
 from benchmarks.regret.case import Run
 from benchmarks.regret.peers import botorch, cma, optuna, skopt, smac
+from benchmarks.regret.peers.pipe import Isolated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ def versions(*distributions: str) -> str:
 _OPTUNA = {"optuna": "optuna"}
 _TORCH = {"torch": "torch"}
 
-PEERS: dict[str, Peer] = {
+PEERS: dict[str, Peer | Isolated] = {
     "optuna-gp": Peer(
         optuna.gp,
         {**_OPTUNA, **_TORCH, "greenlet": "greenlet", "scipy": "scipy"},
@@ -75,5 +76,18 @@ PEERS: dict[str, Peer] = {
     "smac": Peer(
         smac.run, {"smac": "smac", "ConfigSpace": "ConfigSpace"}, smac.SETTINGS
     ),
+    "hebo": Isolated(
+        "hebo",
+        ("HEBO", "gpytorch", "torch", "pymoo", "numpy"),
+        "HEBO(space), its defaults: model_name gp (Gaussian process, Matern 3/2, 100 "
+        "steps of pSGLD, single precision, inputs not warped), MACE by NSGA-II",
+    ),
+    "vizier": Isolated(
+        "vizier",
+        ("google-vizier", "jax", "jaxlib", "tfp-nightly", "numpy"),
+        "VizierGPUCBPEBandit (GP_UCB_PE, what DEFAULT stands for), its defaults, in "
+        "double precision; trials are padded to powers of two, and what is compiled is "
+        "kept for the next run, which saves time and changes nothing else",
+    ),
 }
-"""By name. HEBO and Vizier pin old packages and are not among them."""
+"""By name; HEBO and Vizier pin old packages: each has an environment of its own."""
