@@ -118,7 +118,8 @@ class Parameters(eqx.Module):
     @property
     def noise(self) -> Float[Array, ""]:
         """Variance of the noise of standardized values, no less than rounding adds."""
-        least = 10 * jnp.finfo(self.log_noise.dtype).eps
+        # With less than this, fits in single precision get lost in rounding.
+        least = 30 * jnp.finfo(self.log_noise.dtype).eps
         return jnp.maximum(jnp.exp(self.log_noise), least)
 
 

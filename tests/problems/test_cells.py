@@ -94,7 +94,7 @@ def test_trainings_differ_less_than_cells_do():
 
 
 def test_what_has_no_path_is_a_failed_trial_of_a_search():
-    strategy = bojax.strategies.RegularizedEvolution(TABLE.space, population=5)
+    strategy = bojax.strategies.Random(TABLE.space)
     keys = jax.random.split(jax.random.key(0), 4)
     history = bojax.simulate(strategy, TABLE, 40, keys)
     failed = np.isnan(np.asarray(history.y))

@@ -40,9 +40,11 @@ def test_chooses_what_made_the_data(by):
             assert int(fitted.index) == expected
             alone = model.surrogates[expected].fit(data(fn), jax.random.key(0))
             posterior, other = fitted.condition(data(fn)), alone.condition(data(fn))
-            np.testing.assert_allclose(posterior(x).mean, other(x).mean, atol=1e-8)
+            # Rounding, times the condition number at the least noise there is.
+            atol = np.finfo(float).eps / 1e-10
+            np.testing.assert_allclose(posterior(x).mean, other(x).mean, atol=atol)
             np.testing.assert_allclose(
-                posterior(x).covariance, other(x).covariance, atol=1e-8
+                posterior(x).covariance, other(x).covariance, atol=atol
             )
 
 
