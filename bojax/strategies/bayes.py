@@ -33,6 +33,7 @@ from bojax.acquisitions import (
 )
 from bojax.data import Dataset, Status, Trials
 from bojax.space import Space
+from bojax.strategies.anew import Fit, Memory, select, turn_of
 from bojax.strategies.base import State, Strategy
 from bojax.strategies.sobol import Sobol
 from bojax.surrogates import GP, Posterior, Several, Surrogate
@@ -47,46 +48,6 @@ _RESTART_GROWTH = 1.3
 
 _PRIOR_STRENGTH = 10.0
 """beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
-
-
-class Fit(eqx.Module):
-    """What one fit leaves to the next.
-
-    Args:
-        parameters: of the last fits, from which the next start, one output after the
-            other along the leading axis: objectives, then constraints.
-        restart_at: the number of observations at which the next fit starts afresh.
-        trusted: whether the covariances of the last posteriors could be factorized. If
-            not, what was asked came from nowhere: the posterior is not a number.
-    """
-
-    parameters: PyTree
-    restart_at: Int[Array, ""]
-    trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
-
-
-class Memory(eqx.Module):
-    """What Bayesian optimization carries from one proposal to the next.
-
-    Args:
-        whole: the fit to all trials.
-        anew: the fit of the search that began anew, to its own trials.
-        first: the draw number with which that search began; -1 if there is none.
-        gain: log of the improvement expected of the last proposal from all trials, in
-            standard deviations of their values; 0 before there was one.
-        gain_anew: the same of the search that began anew.
-    """
-
-    whole: Fit
-    anew: Fit
-    first: Int[Array, ""]
-    gain: Float[Array, ""]
-    gain_anew: Float[Array, ""]
-
-    @property
-    def trusted(self) -> Bool[Array, ""] | np.bool_:
-        """Whether the covariances of both fits could be factorized."""
-        return self.whole.trusted & self.anew.trusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,15 +214,15 @@ class BayesOpt(Strategy):
             x, whole, _ = self._propose(memory.whole, trials, trials, key, numbers)
             return x, dataclasses.replace(memory, whole=whole)
         memory = self._begun(memory, numbers[0])
-        own = _turn(memory, trials.number, numbers.shape[0])
-        turn = _turn(memory, numbers[0], numbers.shape[0])
+        own = turn_of(memory, trials.number, numbers.shape[0])
+        turn = turn_of(memory, numbers[0], numbers.shape[0])
         status = jnp.where(own | ~turn, trials.status, Status.EMPTY)
         seen = dataclasses.replace(trials, status=status)
-        fit = _select(turn, memory.anew, memory.whole)
+        fit = select(turn, memory.anew, memory.whole)
         x, fit, gain = self._propose(fit, seen, trials, key, numbers)
         return x, Memory(
-            whole=_select(turn, memory.whole, fit),
-            anew=_select(turn, fit, memory.anew),
+            whole=select(turn, memory.whole, fit),
+            anew=select(turn, fit, memory.anew),
             first=memory.first,
             gain=jnp.where(turn, memory.gain, gain),
             gain_anew=jnp.where(turn, gain, memory.gain_anew),
@@ -285,7 +246,7 @@ class BayesOpt(Strategy):
             first=number,
             gain_anew=jnp.zeros_like(memory.gain_anew),
         )
-        return _select(gain < threshold, begun, memory)
+        return select(gain < threshold, begun, memory)
 
     def _propose(
         self,
@@ -507,16 +468,6 @@ class BayesOpt(Strategy):
         y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
         y = jnp.where(trials.done, y, 0)
         return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
-
-
-def _turn(memory: Memory, numbers: Int[Array, "*n"], q: int) -> Bool[Array, "*n"]:
-    """Which draws belong to the search that began anew: every second one, or batch."""
-    later = (memory.first >= 0) & (numbers >= memory.first)
-    return later & ((numbers - memory.first) // q % 2 == 0)
-
-
-def _select(which: Bool[Array, ""], a: PyTree, b: PyTree) -> PyTree:
-    return jax.tree.map(lambda a, b: jnp.where(which, a, b), a, b)
 
 
 def _trusted(posterior: Posterior) -> Bool[Array, ""]:

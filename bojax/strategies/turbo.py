@@ -17,7 +17,7 @@ from bojax._typing import PyTree
 from bojax.acquisitions import Belief
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
-from bojax.strategies import bayes
+from bojax.strategies.anew import Fit
 from bojax.strategies.base import Strategy, check_one_objective
 from bojax.strategies.bayes import BayesOpt
 from bojax.surrogates import Several, Surrogate
@@ -49,7 +49,7 @@ class Memory(eqx.Module):
         best: the least value of those that did; the least violation if none did.
     """
 
-    surrogate: bayes.Fit
+    surrogate: Fit
     first: Int[Array, ""]
     length: Float[Array, ""]
     successes: Int[Array, ""]
@@ -282,7 +282,7 @@ class TuRBO(Strategy):
         return small[jnp.argsort(far)]
 
 
-def _region(surrogate: bayes.Fit, first: Int[Array, ""], trials: Trials) -> Memory:
+def _region(surrogate: Fit, first: Int[Array, ""], trials: Trials) -> Memory:
     """A region without trials, to which the rows from `first` on will belong."""
     zero = jnp.asarray(np.int32(0))
     return Memory(

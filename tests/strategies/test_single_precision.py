@@ -8,7 +8,7 @@ import pytest
 
 import bojax
 from bojax.strategies import BayesOpt
-from bojax.strategies import bayes as module
+from bojax.strategies.anew import Fit
 
 MIXED = bojax.Space(
     {
@@ -45,7 +45,7 @@ def test_a_factor_that_is_not_to_be_trusted_is_flagged(broken):
     if broken:
         parameters = state.memory.whole.parameters
         nothing = jax.tree.map(lambda leaf: leaf * jnp.nan, parameters)
-        fit = module.Fit(nothing, jnp.int32(99), True)
+        fit = Fit(nothing, jnp.int32(99), True)
         state = eqx.tree_at(lambda state: state.memory.whole, state, fit)
     key = jax.random.key(1)
     believe = eqx.filter_jit(lambda s, fit, trials: s.believe(fit, trials, key))

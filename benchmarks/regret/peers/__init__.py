@@ -87,7 +87,7 @@ PEERS: dict[str, Peer | Isolated] = {
         ("google-vizier", "jax", "jaxlib", "tfp-nightly", "numpy"),
         "VizierGPUCBPEBandit (GP_UCB_PE, what DEFAULT stands for), its defaults, in "
         "double precision; trials are padded to powers of two, and what is compiled is "
-        "kept for the next run, which saves time and changes nothing else",
+        "kept for the next run, which saves time; the same up to rounding",
     ),
 }
 """By name; HEBO and Vizier pin old packages: each has an environment of its own."""
