@@ -5,7 +5,9 @@ can move them and any prior can be found by name (`bojax.surrogates.priors`).
 """
 
 import abc
+import functools
 import math
+import operator
 
 import equinox as eqx
 import jax
@@ -407,33 +409,50 @@ class Mixed(Kernel):
 def _mixed_gram(
     kernel: Mixed, x: Float[Array, "n d"], z: Float[Array, "m d"]
 ) -> Float[Array, "n m"]:
-    """Numbers by one matrix product, the other columns one at a time."""
+    """Numbers by one matrix product, categories one at a time, conditions at once."""
     space, weights = kernel.space, jnp.exp(-kernel.log_lengthscale)
-
-    def squares_of(j):
-        left, right = x[:, j, None], z[None, :, j]
-        if space.is_categorical[j]:
-            return _differ(left, right) * weights[j] ** 2
-        return ((left - right) * weights[j]) ** 2
-
     always = ~space.is_conditional
     # A product with zero, because to select columns is to scatter their gradients.
     weighted = jnp.where(always & ~space.is_categorical, weights, 0)
     squares = _squared_distances(x * weighted, z * weighted)
     for j in np.flatnonzero(always & space.is_categorical):
-        squares = squares + squares_of(j)
+        squares = squares + _differ(x[:, j, None], z[None, :, j]) * weights[j] ** 2
     value = matern52(squares)
+    return value * _factors(kernel, x, z) if kernel.is_conditional else value
 
-    if kernel.is_conditional:
-        active_x = jax.vmap(space.active)(x)
-        active_z = jax.vmap(space.active)(z)
-        rho = jax.nn.sigmoid(kernel.logit_rho)
-        for i, j in enumerate(np.flatnonzero(space.is_conditional)):
-            a, b = active_x[:, j, None], active_z[None, :, j]
-            own = matern52(jnp.where(a & b, squares_of(j), 0))
-            shared = jnp.where(a & b, own, (~a & ~b).astype(own.dtype))
-            value = value * (rho[i] + (1 - rho[i]) * shared)
-    return value
+
+def _factors(
+    kernel: Mixed, x: Float[Array, "n d"], z: Float[Array, "m d"]
+) -> Float[Array, "n m"]:
+    """The product of the factors of all conditional columns."""
+    space = kernel.space
+    own = np.flatnonzero(space.is_conditional)
+    a = jax.vmap(space.active)(x)[:, own].T[:, :, None]
+    b = jax.vmap(space.active)(z)[:, own].T[:, None, :]
+    left, right = x[:, own].T[:, :, None], z[:, own].T[:, None, :]
+    squares = jnp.where(
+        space.is_categorical[own, None, None],
+        _differ(left, right).astype(x.dtype),
+        (left - right) ** 2,
+    )
+    weights = jnp.exp(-2 * kernel.log_lengthscale[own, None, None])
+    alike = matern52(jnp.where(a & b, squares, 0) * weights)
+    shared = jnp.where(a & b, alike, (~a & ~b).astype(alike.dtype))
+    rho = jax.nn.sigmoid(kernel.logit_rho)[:, None, None]
+    # Without the barrier every factor is computed anew in the gradient of each other.
+    return _product(jax.lax.optimization_barrier(rho + (1 - rho) * shared))
+
+
+@jax.custom_jvp
+def _product(factors: Float[Array, "c n m"]) -> Float[Array, "n m"]:
+    """Over the first axis; no factor may be zero."""
+    return functools.reduce(operator.mul, factors)
+
+
+@_product.defjvp
+def _product_jvp(primals, tangents):
+    product = _product(*primals)
+    return product, product * jnp.sum(tangents[0] / primals[0], axis=0)
 
 
 class Sparse(Composed):
