@@ -46,6 +46,10 @@ _MATERIAL = 1e-2
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
 
+_FAILURE_NOISE = 0.2
+"""Variance of the noise of what failed, 1, and what did not, -1, where that is learned:
+without any, one failure between two successes would bend everything around it."""
+
 _PRIOR_STRENGTH = 10.0
 """beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
 
@@ -65,7 +69,8 @@ class BayesOpt(Strategy):
 
     The first points are scrambled Sobol points. Pending points, and the points of a
     batch among themselves, count as observed at the value that the surrogate predicts
-    for them. Failed trials count as having been as bad as the worst that succeeded.
+    for them. Failed trials count as having been as bad as the worst that succeeded, or
+    teach where trials fail (`learn_failures`).
 
     A model that has learned one valley well can be sure, and wrong, that there is no
     other. So once next to no improvement is expected, every second proposal, or batch,
@@ -102,6 +107,11 @@ class BayesOpt(Strategy):
         search: how the acquisition is maximized: a module-level function with the
             arguments of `acquisitions.optimize`, the default, or
             `functools.partial(optimize, num_starts=20)`, say.
+        learn_failures: whether failed trials are left out of the model of the objective
+            and teach a surrogate of their own where trials fail, by whose probability
+            the acquisition is weighted as by a constraint's. Where the optimum lies at
+            the edge of what succeeds this comes nearer to it, and has more trials fail;
+            elsewhere it only has more fail. See `benchmarks/failures`.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.
@@ -136,6 +146,7 @@ class BayesOpt(Strategy):
     cost: Callable | bool = eqx.field(static=True)
     restart_below: float = eqx.field(static=True)
     search: Callable | None = eqx.field(static=True)
+    learn_failures: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -149,6 +160,7 @@ class BayesOpt(Strategy):
         cost: Any = False,
         restart_below: float = 1e-3,
         search: Callable | None = None,
+        learn_failures: bool = False,
     ):
         if num_initial is not None and num_initial < 2:
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
@@ -175,6 +187,7 @@ class BayesOpt(Strategy):
             )
         self.restart_below = float(restart_below)
         self.search = search
+        self.learn_failures = bool(learn_failures)
 
     def start(self, trials: Trials) -> Memory:
         """Before any fit, and with no search begun anew."""
@@ -185,6 +198,7 @@ class BayesOpt(Strategy):
     def unfitted(self, trials: Trials) -> Fit:
         """The surrogate as it was given, once for each output."""
         num_outputs = trials.y.shape[1] + trials.constraints.shape[1]
+        num_outputs += self.learn_failures
         num_outputs += self.cost is True
 
         def repeat(leaf):
@@ -233,6 +247,7 @@ class BayesOpt(Strategy):
         plain = self.acquisition in (None, LogEI.of)
         plain = plain and self.cost is False and self.prior is None
         alone = trials.y.shape[1] == 1 and trials.constraints.shape[1] == 0
+        alone = alone and not self.learn_failures
         fidelity = self.space.is_fidelity.any()
         return plain and alone and not fidelity and self.restart_below > 0
 
@@ -361,8 +376,9 @@ class BayesOpt(Strategy):
                 return jax.vmap(several.observed.marginal)(trials.x)[0]
 
             constraints = trials.constraints
-            if belief.constraints is not None:
-                constraints = means(belief.constraints)
+            if constraints.shape[1]:
+                # Without whether trials fail: those told are known not to have.
+                constraints = means(belief.constraints)[:, : constraints.shape[1]]
             return means(belief.objectives)[:, 0], constraints
 
         known = jnp.sum(trials.done & jnp.isfinite(trials.y[:, 0]))
@@ -410,6 +426,7 @@ class BayesOpt(Strategy):
         restart_at = jnp.where(afresh, again, fit.restart_at)
         fit = Fit(parameters, restart_at, trusted)
         m, c = trials.y.shape[1], trials.constraints.shape[1]
+        c += self.learn_failures
         outputs = Several(posteriors)
         belief = Belief(
             objectives=Several(outputs[:m]),
@@ -442,32 +459,38 @@ class BayesOpt(Strategy):
         def objective(y, variance):
             known = trials.done & jnp.isfinite(y)
             worst = jnp.max(jnp.where(known, y, -jnp.inf))
+            counts = known if self.learn_failures else trials.done
             y = jnp.where(known, y, worst)
             if outcome is not None:
-                y, variance = outcome(y, variance, trials.done)
-            return jnp.where(trials.done, y, 0), variance
+                y, variance = outcome(y, variance, counts)
+            return jnp.where(counts, y, 0), variance, counts
 
         def constraint(g):
             known = trials.done & jnp.isfinite(g)
             worst = jnp.max(jnp.where(known, g, -jnp.inf))
             g = jnp.where(known, g, worst)
             # Where they are far from being met, how far matters little; zero stays.
-            return jnp.sign(g) * jnp.log1p(jnp.abs(g)), jnp.zeros_like(g)
+            return jnp.sign(g) * jnp.log1p(jnp.abs(g)), jnp.zeros_like(g), trials.done
 
         parts = [
             jax.vmap(objective, in_axes=1)(trials.y, trials.variance),
             jax.vmap(constraint, in_axes=1)(trials.constraints),
         ]
+        if self.learn_failures:
+            failed = ~jnp.all(jnp.isfinite(trials.y), axis=1)
+            sign = jnp.where(failed, 1.0, -1.0).astype(trials.y.dtype)
+            variance = jnp.full_like(sign, _FAILURE_NOISE)
+            parts.append((sign[None], variance[None], trials.done[None]))
         if self.cost is True:
             log_cost = jnp.log(trials.cost)
             known = trials.done & jnp.isfinite(log_cost)
             total = jnp.sum(jnp.where(known, log_cost, 0))
             mean = total / jnp.maximum(jnp.sum(known), 1)
             log_cost = jnp.where(known, log_cost, mean)[None]
-            parts.append((log_cost, jnp.zeros_like(log_cost)))
-        y, variance = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
-        y = jnp.where(trials.done, y, 0)
-        return jax.vmap(lambda y, v: Dataset(trials.x, y, trials.done, v))(y, variance)
+            parts.append((log_cost, jnp.zeros_like(log_cost), trials.done[None]))
+        y, variance, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
+        y = jnp.where(mask, y, 0)
+        return jax.vmap(lambda *own: Dataset(trials.x, *own))(y, mask, variance)
 
 
 def _trusted(posterior: Posterior) -> Bool[Array, ""]:

@@ -8,6 +8,7 @@ import pytest
 import bojax
 from bojax import problems
 from bojax.acquisitions import UCB
+from bojax.acquisitions.feasible import log_probability_feasible
 from bojax.data import Outcome
 from bojax.strategies import BayesOpt, Sobol
 from bojax.surrogates import GP, priors
@@ -173,6 +174,34 @@ def test_failed_trials_are_avoided(strategy):
     # Three fifths of the space fail.
     assert late.mean() < 0.25
     assert np.nanmin(y) < BRANIN.optimum + 0.1
+
+
+def test_where_trials_fail_is_learned():
+    """Whether a point succeeds, and what it is worth if so, are told apart."""
+    strategy = BayesOpt(numbers(1), learn_failures=True)
+    x = jnp.linspace(0, 1, 16)[:, None]
+    line = lambda x: 1 - x[:, 0]
+    y = jnp.where(x[:, 0] > 0.6, jnp.nan, line(x))
+    state = strategy.observe(strategy.init(jax.random.key(0), CAPACITY), x, y)
+    fit = state.memory.whole
+    belief, _ = strategy.believe(fit, state.trials, jax.random.key(0))
+    at = jnp.array([[0.1], [0.5], [0.7], [0.95]])
+    log_probability = jax.vmap(
+        lambda x: log_probability_feasible(belief.constraints, x)
+    )(at)
+    np.testing.assert_array_less(np.log(0.9), log_probability[:2])
+    np.testing.assert_array_less(log_probability[2:], np.log(0.1))
+    # The line goes on where nothing succeeds: failures are no bad values of it.
+    mean, _ = jax.vmap(belief.objectives.marginal)(at)
+    assert np.all(np.diff(mean[:, 0]) < 0)
+
+
+def test_recommendations_are_successes_where_failures_are_learned():
+    strategy = BayesOpt(numbers(2), learn_failures=True)
+    state = play(strategy, strategy.init(jax.random.key(2), CAPACITY), 20, failing)
+    _, y = history(state)
+    assert np.isnan(y).any()
+    assert float(y[strategy.recommend(state).row]) == np.nanmin(y)
 
 
 def test_infinite_values_are_failures(strategy):

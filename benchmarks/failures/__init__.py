@@ -1,0 +1,1 @@
+"""Where trials fail, learned or not."""
