@@ -11,7 +11,6 @@ taught by `features.register`.
 """
 
 import functools
-import math
 from collections.abc import Callable
 
 import jax
@@ -20,7 +19,6 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from bojax.space import Space
 from bojax.surrogates import kernels
 from bojax.surrogates.kernels import Kernel
 
@@ -45,7 +43,7 @@ def features(kernel: Kernel, key: PRNGKeyArray, count: int) -> Callable:
         TypeError: if no features are known for the kernel's class.
 
     Example:
-        >>> import jax, jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp, math
         >>> waves = features(kernels.RBF(jnp.zeros(1)), jax.random.key(0), 4096)
         >>> phase = waves(jnp.ones(1))[1] - waves(jnp.zeros(1))[1]
         >>> abs(float(jnp.mean(jnp.cos(phase))) - math.exp(-0.5)) < 0.05
@@ -203,61 +201,19 @@ def _columns(index: tuple[int, ...], inner: Callable, x: Float[Array, " d"]):
 
 @features.register
 def _(kernel: kernels.Mixed, key, count):
-    """Student's waves over numbers and corners of simplices, one a category.
+    """Student's waves over the Euclidean space to which all points are mapped."""
+    own, shared = jax.random.split(key)
+    dtype = kernel.log_lengthscale.dtype
+    size = kernel.embed(jnp.full(kernel.space.num_columns, 0.5, dtype)).shape[0]
+    white = jax.random.normal(own, (count, size), dtype)
+    scale = _inverse_chi2(shared, 5, (count,), dtype)
+    return Partial(_embedded, white * jnp.sqrt(scale)[:, None], kernel)
 
-    Corners at 1 / sqrt(2) along axes of their own are at distance one. The factor of a
-    conditional column, a mixture, is drawn from: with probability rho a constant, else
-    a wave where the column is active and a wave's worth of random phase where not.
-    """
-    space, dtype = kernel.space, kernel.log_lengthscale.dtype
-    keys = jax.random.split(key, 4)
-    owner = _owner(space)
-    white = jax.random.normal(keys[0], (count, len(owner)), dtype)
-    unit = np.where(space.is_categorical, math.sqrt(0.5), 1.0)
-    weights = unit * jnp.exp(-kernel.log_lengthscale)
-    # All unconditional columns are in one distance; each other one is in its own.
-    num_conditional = int(np.sum(space.is_conditional))
-    scale = _inverse_chi2(keys[1], 5, (count, 1 + num_conditional), dtype)
-    group = np.where(space.is_conditional, np.cumsum(space.is_conditional), 0)[owner]
-    frequencies = white * weights[owner] * jnp.sqrt(scale[:, group])
-    rho = jax.nn.sigmoid(kernel.logit_rho)
-    shape = (count, num_conditional)
-    varies = jax.random.uniform(keys[2], shape, dtype) >= rho
-    always = jnp.ones((count, 1), bool)
-    frequencies = frequencies * jnp.concatenate([always, varies], 1)[:, group]
-    phases = varies * (2 * jnp.pi * jax.random.uniform(keys[3], shape, dtype))
-    return Partial(functools.partial(_mixed, space), frequencies, phases)
+
+def _embedded(frequencies: Float[Array, "l e"], kernel, x: Float[Array, " d"]):
+    return _plane(frequencies, kernel.embed(x))
 
 
 @features.register
 def _(kernel: kernels.Sparse, key, count):
     return features(kernel.mixed, key, count)
-
-
-def _owner(space: Space) -> np.ndarray:
-    """Which column each coordinate of the embedding is of."""
-    sizes = np.where(space.is_categorical, space.num_levels, 1)
-    return np.repeat(np.arange(space.num_columns), sizes)
-
-
-def _mixed(
-    space: Space,
-    frequencies: Float[Array, "l e"],
-    phases: Float[Array, "l c"],
-    x: Float[Array, " d"],
-):
-    owner = _owner(space)
-    first = np.concatenate([[True], np.diff(owner) > 0])
-    level = np.arange(len(owner)) - np.flatnonzero(first)[owner]
-    count = np.where(space.is_categorical, space.num_levels, 1)[owner]
-    position = x[owner]
-    # The bin of a category, rather than its centre, whatever the precision.
-    in_bin = jnp.clip(jnp.floor(position * count), 0, count - 1) == level
-    embedded = jnp.where(space.is_categorical[owner], in_bin, position).astype(x.dtype)
-    phase = frequencies @ embedded
-    if np.any(space.is_conditional):
-        active = space.active(x)
-        absent = ~active[np.flatnonzero(space.is_conditional)]
-        phase = frequencies @ (embedded * active[owner])
-        phase = phase + phases @ absent.astype(x.dtype)
-    return jnp.ones((), x.dtype), phase

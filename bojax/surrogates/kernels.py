@@ -5,9 +5,7 @@ can move them and any prior can be found by name (`bojax.surrogates.priors`).
 """
 
 import abc
-import functools
 import math
-import operator
 
 import equinox as eqx
 import jax
@@ -49,8 +47,6 @@ def gram(
         case Stationary():
             weights = jnp.exp(-kernel.log_lengthscale)
             return kernel.profile(_squared_distances(x * weights, z * weights))
-        case Mixed():
-            return _mixed_gram(kernel, x, z)
         case Composed():
             return kernel.gram(x, z)
     return jax.vmap(lambda x: jax.vmap(lambda z: kernel(x, z))(z))(x)
@@ -342,23 +338,23 @@ class Columns(Kernel):
         return self.kernel(x[index], z[index])
 
 
-class Mixed(Kernel):
+class Mixed(Composed):
     """Matern-5/2 over a whole space: numbers, categories and conditions.
 
-    Numbers are at their distance, and two categories at distance one, each column in
-    units of its lengthscale. A column that exists under a condition has a factor of its
-    own, with activities a, a' in {0, 1},
+    A function of the distance r in a Euclidean space to which all points are mapped,
 
-        rho + (1 - rho) (a a' k(x, z) + (1 - a) (1 - a')),
+        r^2 = sum_j d_j^2 / l_j^2,
 
-    which is positive definite: a mixture of a constant and of a kernel over the
-    disjoint union of "absent" and the column's values. Between a point that has the
-    parameter and one that lacks it the correlation falls to rho, which is learned.
+    with d_j = |x_j - z_j| for numbers and [x_j != z_j] for categories. To lack a
+    parameter is to have it in the middle, and to be away from there by e_j in a
+    direction of its own: d_j^2 = (x_j - 1/2)^2 + e_j^2 where one of two points has it,
+    1/2 + e_j^2 for a category, 0 where neither has. What is learned of one branch tells
+    something of the others, the less the greater e_j, which is learned too.
 
     Args:
         space: which columns are categories, and when each is active.
-        log_lengthscale: one a column.
-        logit_rho: of rho, one a conditional column.
+        log_lengthscale: of l, one a column.
+        log_absence: of e, one a conditional column.
 
     Example:
         >>> import bojax, jax.numpy as jnp
@@ -366,93 +362,54 @@ class Mixed(Kernel):
         >>> kernel = Mixed.of(space)
         >>> float(kernel(jnp.zeros(1), jnp.zeros(1)))
         1.0
+
+    References:
+        Swersky, Duvenaud, Snoek, Hutter and Osborne (2014), Raiders of the lost
+        architecture, section 3, for conditions as an embedding, another one.
     """
 
     space: Space = eqx.field(static=True)
     log_lengthscale: Float[Array, " d"]
-    logit_rho: Float[Array, " c"]
+    log_absence: Float[Array, " c"]
 
     @classmethod
     def of(cls, space: Space) -> "Mixed":
-        """The kernel with lengthscales 0.3 sqrt(d) and rho 1/2."""
+        """The kernel with lengthscales 0.3 sqrt(d) and absences 0.05."""
         d, conditional = space.num_columns, np.sum(space.is_conditional)
         return cls(
             space=space,
             log_lengthscale=jnp.asarray(np.full(d, np.log(0.3 * np.sqrt(d)))),
-            logit_rho=jnp.asarray(np.zeros(conditional)),
+            log_absence=jnp.asarray(np.full(conditional, np.log(0.05))),
         )
 
-    @property
-    def is_conditional(self) -> bool:
-        """Whether any column exists only under a condition."""
-        return bool(np.any(self.space.is_conditional))
+    def embed(self, x: Float[Array, " d"]) -> Float[Array, " e"]:
+        """Where a point is mapped to, in units of the lengthscales.
 
-    def __call__(
-        self, x: Float[Array, " d"], z: Float[Array, " d"]
-    ) -> Float[Array, ""]:
-        """Correlation of two points."""
-        space = self.space
-        distance = jnp.where(space.is_categorical, _differ(x, z).astype(x.dtype), x - z)
-        squares = (distance * jnp.exp(-self.log_lengthscale)) ** 2
-        if not self.is_conditional:
-            return matern52(jnp.sum(squares))
-        always = ~space.is_conditional
-        value = matern52(jnp.sum(jnp.where(always, squares, 0)))
-        a, b = space.active(x)[~always], space.active(z)[~always]
-        both, neither = a & b, ~a & ~b
-        own = matern52(jnp.where(both, squares[~always], 0))
-        rho = jax.nn.sigmoid(self.logit_rho)
-        factors = rho + (1 - rho) * (jnp.where(both, own, 0) + neither)
-        return value * jnp.prod(factors)
+        The corners of a simplex with sides of length one are the categories, an axis
+        each; what lies beside its center, the absence of one, is on none of them.
+        """
+        space, weights = self.space, jnp.exp(-self.log_lengthscale)
+        count = np.where(space.is_categorical, space.num_levels, 1)
+        axis = np.repeat(np.arange(space.num_columns), count)
+        level = np.arange(len(axis)) - np.repeat(np.cumsum(count) - count, count)
+        active, categorical = space.active(x), space.is_categorical[axis]
+        # The bin of a category, rather than its center, whatever the precision.
+        bin = jnp.clip(jnp.floor(x[axis] * count[axis]), 0, count[axis] - 1)
+        corner = math.sqrt(0.5) * (bin == level)
+        # From the middle, because distances lose less to rounding near the origin.
+        value = jnp.where(categorical, corner.astype(x.dtype), x[axis] - 0.5)
+        value = jnp.where(active[axis], value, 0)
+        own = np.flatnonzero(space.is_conditional)
+        away = jnp.where(active[own], jnp.exp(self.log_absence), 0)
+        return jnp.concatenate([value * weights[axis], away * weights[own]])
 
-
-def _mixed_gram(
-    kernel: Mixed, x: Float[Array, "n d"], z: Float[Array, "m d"]
-) -> Float[Array, "n m"]:
-    """Numbers by one matrix product, categories one at a time, conditions at once."""
-    space, weights = kernel.space, jnp.exp(-kernel.log_lengthscale)
-    always = ~space.is_conditional
-    # A product with zero, because to select columns is to scatter their gradients.
-    weighted = jnp.where(always & ~space.is_categorical, weights, 0)
-    squares = _squared_distances(x * weighted, z * weighted)
-    for j in np.flatnonzero(always & space.is_categorical):
-        squares = squares + _differ(x[:, j, None], z[None, :, j]) * weights[j] ** 2
-    value = matern52(squares)
-    return value * _factors(kernel, x, z) if kernel.is_conditional else value
-
-
-def _factors(
-    kernel: Mixed, x: Float[Array, "n d"], z: Float[Array, "m d"]
-) -> Float[Array, "n m"]:
-    """The product of the factors of all conditional columns."""
-    space = kernel.space
-    own = np.flatnonzero(space.is_conditional)
-    a = jax.vmap(space.active)(x)[:, own].T[:, :, None]
-    b = jax.vmap(space.active)(z)[:, own].T[:, None, :]
-    left, right = x[:, own].T[:, :, None], z[:, own].T[:, None, :]
-    squares = jnp.where(
-        space.is_categorical[own, None, None],
-        _differ(left, right).astype(x.dtype),
-        (left - right) ** 2,
-    )
-    weights = jnp.exp(-2 * kernel.log_lengthscale[own, None, None])
-    alike = matern52(jnp.where(a & b, squares, 0) * weights)
-    shared = jnp.where(a & b, alike, (~a & ~b).astype(alike.dtype))
-    rho = jax.nn.sigmoid(kernel.logit_rho)[:, None, None]
-    # Without the barrier every factor is computed anew in the gradient of each other.
-    return _product(jax.lax.optimization_barrier(rho + (1 - rho) * shared))
-
-
-@jax.custom_jvp
-def _product(factors: Float[Array, "c n m"]) -> Float[Array, "n m"]:
-    """Over the first axis; no factor may be zero."""
-    return functools.reduce(operator.mul, factors)
-
-
-@_product.defjvp
-def _product_jvp(primals, tangents):
-    product = _product(*primals)
-    return product, product * jnp.sum(tangents[0] / primals[0], axis=0)
+    def gram(
+        self, x: Float[Array, "n d"], z: Float[Array, "m d"]
+    ) -> Float[Array, "n m"]:
+        """Correlations of every row of `x` with every row of `z`."""
+        return matern52(
+            _squared_distances(jax.vmap(self.embed)(x), jax.vmap(self.embed)(z))
+        )
 
 
 class Sparse(Composed):
@@ -466,7 +423,7 @@ class Sparse(Composed):
         space: which columns are categories, and when each is active.
         log_global_shrinkage: log of tau.
         log_local_shrinkage: log of lambda, one a column.
-        logit_rho: see `Mixed`.
+        log_absence: see `Mixed`.
 
     References:
         Eriksson and Jankowiak (2021), High-dimensional Bayesian optimization with
@@ -476,7 +433,7 @@ class Sparse(Composed):
     space: Space = eqx.field(static=True)
     log_global_shrinkage: Float[Array, ""]
     log_local_shrinkage: Float[Array, " d"]
-    logit_rho: Float[Array, " c"]
+    log_absence: Float[Array, " c"]
 
     @classmethod
     def of(cls, space: Space) -> "Sparse":
@@ -485,7 +442,7 @@ class Sparse(Composed):
             space=space,
             log_global_shrinkage=jnp.asarray(np.log(0.1)),
             log_local_shrinkage=jnp.asarray(np.zeros(space.num_columns)),
-            logit_rho=jnp.asarray(np.zeros(np.sum(space.is_conditional))),
+            log_absence=Mixed.of(space).log_absence,
         )
 
     def gram(
@@ -498,4 +455,4 @@ class Sparse(Composed):
     def mixed(self) -> Mixed:
         """The same function, as `Mixed` of lengthscales rho^-1/2."""
         log_rho = self.log_global_shrinkage + self.log_local_shrinkage
-        return Mixed(self.space, -0.5 * log_rho, self.logit_rho)
+        return Mixed(self.space, -0.5 * log_rho, self.log_absence)

@@ -135,7 +135,13 @@ Priors = Mapping[str, Prior]
 _SHARED: dict[str, Prior] = {
     "bias": Normal(mean=0.0, deviation=1.0, initial=0.0),
     "slope": Normal(mean=0.0, deviation=1.0, initial=0.0),
-    "logit_rho": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=5.0),
+    "log_absence": Normal(
+        mean=math.log(0.05),
+        deviation=1.0,
+        initial=math.log(0.05),
+        lower=math.log(1e-3),
+        upper=math.log(1e2),
+    ),
     "log_alpha": Normal(mean=0.0, deviation=2.0, initial=0.0, lower=-5.0, upper=5.0),
     "log_period": Normal(mean=0.0, deviation=1.0, initial=0.0, lower=-5.0, upper=3.0),
     "log_weight_variance": Normal(mean=0.0, deviation=2.0, initial=0.0),

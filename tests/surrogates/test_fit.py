@@ -290,7 +290,7 @@ def test_fits_everything_there_is_to_fit():
     )
     assert moved.mean.slope
     assert moved.warping.log_warp_a
-    assert moved.kernel.kernel.logit_rho
+    assert moved.kernel.kernel.log_absence
 
 
 def test_a_hyperparameter_without_prior_is_an_error():

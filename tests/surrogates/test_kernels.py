@@ -170,18 +170,35 @@ def test_mixed_has_categories_at_distance_one():
     np.testing.assert_allclose(gram(kernel, x, x), expected, rtol=1e-12)
 
 
-def test_mixed_is_worth_rho_between_having_and_lacking():
-    logit, lengths = 0.7, np.array([0.8, 0.5, 0.3])
-    kernel = kernels.Mixed(CONDITIONAL, jnp.log(lengths), jnp.full(1, logit))
-    rho = 1 / (1 + np.exp(-logit))
+def test_mixed_is_beside_the_middle_where_a_parameter_is_absent():
+    absence, lengths = 0.6, np.array([0.8, 0.5, 0.3])
+    kernel = kernels.Mixed(CONDITIONAL, jnp.log(lengths), jnp.full(1, np.log(absence)))
     matern = lambda r: float(sk.Matern(1.0, nu=2.5)(np.zeros((1, 1)), [[r]])[0, 0])
     p = np.array([0.25, 0.4, 0.5])
     q_low, q_high = np.array([0.75, 0.4, 0.1]), np.array([0.75, 0.4, 0.7])
     x = jnp.asarray([p, q_low, q_high])
-    own = rho + (1 - rho) * matern(0.6 / 0.3)
-    across = matern(1 / 0.8) * rho
-    expected = [[1, across, across], [across, 1, own], [across, own, 1]]
+    own = matern(0.6 / 0.3)
+    low, high = (
+        matern(np.sqrt((1 / 0.8) ** 2 + (off**2 + absence**2) / 0.3**2))
+        for off in (0.4, 0.2)
+    )
+    expected = [[1, low, high], [low, 1, own], [high, own, 1]]
     np.testing.assert_allclose(gram(kernel, x, x), expected, rtol=1e-12)
+
+
+def test_mixed_has_an_absent_category_as_far_from_each_of_the_others():
+    space = bojax.Space(
+        {
+            "kind": bojax.Categorical("p", "q"),
+            "own": bojax.Categorical(1, 2, 3, when={"kind": "q"}),
+        }
+    )
+    absence = 0.5
+    kernel = kernels.Mixed(space, jnp.zeros(2), jnp.full(1, np.log(absence)))
+    x = jnp.asarray([[0.25, 0.5], [0.75, 1 / 6], [0.75, 0.5], [0.75, 5 / 6]])
+    r = np.sqrt(1 + 0.5 + absence**2)
+    expected = float(sk.Matern(1.0, nu=2.5)(np.zeros((1, 1)), [[r]])[0, 0])
+    np.testing.assert_allclose(gram(kernel, x, x)[0, 1:], expected, rtol=1e-12)
 
 
 def test_mixed_does_not_see_what_does_not_exist():
@@ -226,8 +243,8 @@ def conditional_space(specifications):
     return bojax.Space(parameters)
 
 
-def smallest_eigenvalue(gram, space, x, log_lengths, logits):
-    kernel = kernels.Mixed(space, jnp.asarray(log_lengths), jnp.asarray(logits))
+def smallest_eigenvalue(gram, space, x, log_lengths, log_absence):
+    kernel = kernels.Mixed(space, jnp.asarray(log_lengths), jnp.asarray(log_absence))
     x = jnp.asarray(x)
     matrix = np.asarray(gram(kernel, x, x))
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-12)
@@ -237,15 +254,15 @@ def smallest_eigenvalue(gram, space, x, log_lengths, logits):
 
 @hypothesis.given(SPECIFICATIONS, st.integers(0, 2**31), st.floats(-5, 5))
 @hypothesis.settings(max_examples=15)
-def test_mixed_is_positive_definite_on_conditional_spaces(given, seed, logit):
+def test_mixed_is_positive_definite_on_conditional_spaces(given, seed, level):
     space = conditional_space(given)
     n, d = 24, space.num_columns
     rng = np.random.default_rng(seed)
     x = np.stack([space.encode(space.decode(x)) for x in rng.uniform(size=(n, d))])
-    logits = logit + rng.normal(size=int(space.is_conditional.sum()))
+    absence = level + rng.normal(size=int(space.is_conditional.sum()))
     # Each space is new: compiling for it would cost more than it saves.
     smallest = smallest_eigenvalue(
-        kernels.gram, space, x, rng.normal(-0.5, 1, d), logits
+        kernels.gram, space, x, rng.normal(-0.5, 1, d), absence
     )
     assert smallest >= -1e-9 * n
 
@@ -259,8 +276,8 @@ SWITCHES = bojax.Space(
 
 @hypothesis.given(st.integers(0, 2**31), st.floats(0, 1), st.floats(-5, 5))
 @hypothesis.settings(max_examples=40)
-def test_mixed_is_positive_definite_over_any_masks(seed, share, logit):
-    """The conditional factor alone: the switches themselves are next to invisible."""
+def test_mixed_is_positive_definite_over_any_masks(seed, share, level):
+    """The conditional columns alone: the switches themselves are next to invisible."""
     n = 30
     rng = np.random.default_rng(seed)
     masks = rng.uniform(size=(n, FREE)) < share
@@ -272,5 +289,5 @@ def test_mixed_is_positive_definite_over_any_masks(seed, share, logit):
         axis=1,
     )
     log_lengths = np.concatenate([np.full(FREE, 20.0), rng.normal(-1, 1, FREE)])
-    smallest = smallest_eigenvalue(gram, SWITCHES, x, log_lengths, np.full(FREE, logit))
+    smallest = smallest_eigenvalue(gram, SWITCHES, x, log_lengths, np.full(FREE, level))
     assert smallest >= -1e-9 * n

@@ -27,7 +27,7 @@ TREE = bojax.Space(
 
 def tree():
     kernel = kernels.Mixed.of(TREE)
-    return dataclasses.replace(kernel, logit_rho=jnp.array([-0.4, 0.8]))
+    return dataclasses.replace(kernel, log_absence=jnp.array([-0.4, 0.8]))
 
 
 def tree_points(kernel):
