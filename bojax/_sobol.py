@@ -6,6 +6,7 @@ import importlib.resources
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 NUM_POINTS = 2**16
@@ -31,7 +32,10 @@ def _directions(num_columns: int) -> np.ndarray:
 
 
 def sobol(
-    key: PRNGKeyArray, index: Int[Array, "*batch"], num_columns: int
+    key: PRNGKeyArray,
+    index: Int[Array, "*batch"],
+    num_columns: int,
+    dtype: DTypeLike = float,
 ) -> Float[Array, "*batch d"]:
     """Points of a Sobol sequence in `[0, 1)^d`, by index, randomly scrambled.
 
@@ -42,6 +46,7 @@ def sobol(
         key: of the scramble; equal keys give points of one sequence.
         index: which points of the sequence, from 0.
         num_columns: dimension d, at most 1,024.
+        dtype: of the points; default: the precision that is on.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -72,7 +77,7 @@ def sobol(
     gray = (((index ^ (index >> 1))[..., None] >> place) & 1).astype(jnp.float32)
     digits = jnp.einsum("...k,cik->...ci", gray, matrix)
     digits = (digits + ((shift[..., None] >> place) & 1)) % 2
-    dtype = jnp.zeros(()).dtype
+    dtype = jnp.zeros((), dtype).dtype
     point = digits.astype(dtype) @ (0.5 ** (place + 1.0)).astype(dtype)
     # What is left of the shift fills the digits that the sequence does not reach.
     rest = (shift >> _BITS).astype(dtype) * 0.5 ** (2 * _BITS)

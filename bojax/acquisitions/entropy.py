@@ -164,7 +164,7 @@ def sample_minima(
     dtype = paths.weights.dtype
     everything = None if math.isinf(space.size) else space.enumerate(ENUMERABLE)
     if everything is None:
-        spread = sobol(key, jnp.arange(_NUM_RAW), space.num_columns).astype(dtype)
+        spread = sobol(key, jnp.arange(_NUM_RAW), space.num_columns, dtype)
         known = jnp.where(paths.data.mask[:, None], paths.data.x, 0.5)
         raw = jax.vmap(space.project)(jnp.concatenate([spread, known]))
     else:

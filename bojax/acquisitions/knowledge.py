@@ -101,7 +101,7 @@ class KG(Acquisition):
         self.posterior, self.space = posterior, space
         self.num_fantasies = num_fantasies
         d, dtype = space.num_columns, posterior.data.x.dtype
-        spread = sobol(key, jnp.arange(_NUM_CANDIDATES), d + 1).astype(dtype)
+        spread = sobol(key, jnp.arange(_NUM_CANDIDATES), d + 1, dtype)
         if near is not None:
             reach = 10 ** (-3 + 2.7 * spread[:_NUM_NEAR, :1])
             around = near + reach * (2 * spread[:_NUM_NEAR, 1:] - 1)

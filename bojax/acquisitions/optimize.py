@@ -75,7 +75,7 @@ def optimize(
     if q == 1 and not math.isinf(space.size):
         everything = space.enumerate(ENUMERABLE)
     if everything is None:
-        raw = _raw_points(space, key, q, near, num_raw, bounds)
+        raw = _raw_points(space, key, q, near, num_raw, bounds, _dtype(acquisition))
     else:
         raw = jnp.asarray(everything)[:, None, :]
     raw = jax.vmap(lambda x: complete(acquisition, x))(raw.astype(_dtype(acquisition)))
@@ -120,6 +120,7 @@ def _raw_points(
     near: Float[Array, "k d"] | None,
     num_raw: int,
     bounds: Bounds | None,
+    dtype: jnp.dtype,
 ) -> Float[Array, "c q d"]:
     """Representable points: spread over the cube, and scattered around `near`.
 
@@ -130,26 +131,26 @@ def _raw_points(
     num_near = 0 if near is None else num_raw // 4
     finite = space.num_levels > 0
     width = (2 * d if np.any(finite) else d) + 1
-    draws = sobol(key, jnp.arange(num_raw + num_near), q * width)
+    draws = sobol(key, jnp.arange(num_raw + num_near), q * width, dtype)
     draws = draws.reshape(-1, q, width)
     size, spread, chance = draws[..., :1], draws[..., 1 : d + 1], draws[..., -d:]
     if space.constraints:
         # Where little is feasible, uniform feasible points take half of the places.
         half = num_raw // 2
         sampled = space.sample(jax.random.fold_in(key, 1), half * q)
-        spread = spread.at[:half].set(sampled.reshape(half, q, d).astype(spread.dtype))
+        spread = spread.at[:half].set(sampled.reshape(half, q, d).astype(dtype))
     if near is not None:
         center = near[np.arange(num_near * q) % near.shape[0]].reshape(num_near, q, d)
         reach = 10 ** (-3 + 2.7 * size[num_raw:])
         moved = jnp.clip(center + reach * (2 * spread[num_raw:] - 1), 0, 1)
         redrawn = jnp.where(chance[num_raw:] < 0.2, spread[num_raw:], center)
         moved = jnp.where(finite, redrawn, moved)
-        spread = spread.at[num_raw:].set(moved.astype(spread.dtype))
+        spread = spread.at[num_raw:].set(moved.astype(dtype))
     if bounds is not None:
         low, high = bounds
         scaled = low + (high - low) * spread[:num_raw]
         scattered = jnp.clip(spread[num_raw:], low, high)
-        spread = jnp.concatenate([scaled, scattered]).astype(spread.dtype)
+        spread = jnp.concatenate([scaled, scattered]).astype(dtype)
     return jax.vmap(jax.vmap(space.project))(spread)
 
 

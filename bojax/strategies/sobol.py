@@ -48,7 +48,7 @@ class Sobol(Strategy):
         space, d = self.space, self.space.num_columns
 
         def point(key: PRNGKeyArray, index: Int[Array, ""]) -> Float[Array, " d"]:
-            return space.project(sobol(key, index, d).astype(trials.x.dtype))
+            return space.project(sobol(key, index, d, trials.x.dtype))
 
         if math.isinf(space.size) and not space.constraints:
             return jax.vmap(lambda number: point(key, number))(numbers), None

@@ -257,7 +257,7 @@ class TuRBO(Strategy):
     ) -> Float[Array, "c d"]:
         """Points of the box that differ from its center in some of the columns."""
         d, shape = self.space.num_columns, (self.num_candidates, center.shape[0])
-        spread = sobol(key, jnp.arange(self.num_candidates), d).astype(center.dtype)
+        spread = sobol(key, jnp.arange(self.num_candidates), d, center.dtype)
         mask_key, column_key = jax.random.split(jax.random.fold_in(key, 1))
         moved = jax.random.uniform(mask_key, shape) < min(1.0, _PERTURBED / d)
         column = jax.random.randint(column_key, shape[:1], 0, d)

@@ -395,9 +395,9 @@ class Mixed(Composed):
         active, categorical = space.active(x), space.is_categorical[axis]
         # The bin of a category, rather than its center, whatever the precision.
         bin = jnp.clip(jnp.floor(x[axis] * count[axis]), 0, count[axis] - 1)
-        corner = math.sqrt(0.5) * (bin == level)
+        corner = (bin == level).astype(x.dtype) * math.sqrt(0.5)
         # From the middle, because distances lose less to rounding near the origin.
-        value = jnp.where(categorical, corner.astype(x.dtype), x[axis] - 0.5)
+        value = jnp.where(categorical, corner, x[axis] - 0.5)
         value = jnp.where(active[axis], value, 0)
         own = np.flatnonzero(space.is_conditional)
         away = jnp.where(active[own], jnp.exp(self.log_absence), 0)

@@ -181,6 +181,6 @@ def log_likelihood(parameters: Parameters, data: Dataset) -> Float[Array, ""]:
     References:
         Rasmussen and Williams (2006), equation 2.30.
     """
-    constant = 0.5 * math.log(2 * math.pi) * jnp.sum(data.mask)
+    constant = 0.5 * math.log(2 * math.pi) * jnp.sum(data.mask, dtype=data.y.dtype)
     data = with_excess(parameters, data)
     return gaussian_log_density(*joint(parameters, data)) - constant

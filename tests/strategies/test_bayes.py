@@ -1,6 +1,8 @@
 """Bayesian optimization: what it finds, what it avoids, when it fits afresh."""
 
+import equinox as eqx
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -352,3 +354,42 @@ def test_conditional_spaces():
     assert best["optimizer"] == "sgd"
     assert best["layers"] == 3
     assert y.min() < 0.05
+
+
+def arrays_in_double(jaxpr):
+    """What a traced program computes in double precision, scalars apart."""
+    found = []
+    for equation in jaxpr.eqns:
+        for variable in equation.outvars:
+            if variable.aval.shape and variable.aval.dtype == jnp.float64:
+                found.append(str(equation.source_info.traceback))
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            found += arrays_in_double(inner)
+    return found
+
+
+def test_nothing_is_computed_in_double_precision_for_single():
+    """As a TPU needs it: where double precision is on, trials in single stay there."""
+    space = bojax.Space(
+        {
+            "kind": bojax.Categorical("p", "q"),
+            "a": bojax.Int(1, 9),
+            "only_q": bojax.Float(0.01, 1.0, log=True, when={"kind": "q"}),
+        }
+    )
+    strategy = BayesOpt(space)
+    x = space.sample(jax.random.key(0), 8)
+    state = strategy.init(jax.random.key(0), CAPACITY)
+    state = strategy.observe(state, x, jnp.sum(x, axis=1))
+    assert state.trials.x.dtype == jnp.float32
+
+    def ask(state):
+        return eqx.filter(strategy.ask(state), eqx.is_array)
+
+    with jax.enable_x64(True):
+        assert arrays_in_double(jax.make_jaxpr(ask)(state).jaxpr) == []
+        in_double = jax.tree.map(
+            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf,
+            state,
+        )
+        assert arrays_in_double(jax.make_jaxpr(ask)(in_double).jaxpr)
