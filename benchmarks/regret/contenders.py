@@ -95,7 +95,6 @@ def _searching(**options: int) -> Run:
 
 CHOICES: dict[str, dict[str, Run]] = {
     "priors": {
-        "bojax-short-priors": _with_priors(priors.short),
         "bojax-optuna-priors": _with_priors(priors.optuna),
         "bojax-vizier-priors": _with_priors(priors.vizier),
         "bojax-botorch-priors": _with_priors(priors.botorch),
@@ -115,7 +114,6 @@ CHOICES: dict[str, dict[str, Run]] = {
         "bojax-sobol-initial": bojax_run(strategies.BayesOpt, _spread),
     },
     "acquisition": {
-        "bojax-logei": _acquiring(acquisitions.LogEI),
         "bojax-ei": _acquiring(acquisitions.EI),
         "bojax-ucb": _acquiring(acquisitions.UCB),
         "bojax-ucbpe": _acquiring(acquisitions.UCBPE),
