@@ -376,8 +376,8 @@ class BayesOpt(Strategy):
                 return jax.vmap(several.observed.marginal)(trials.x)[0]
 
             constraints = trials.constraints
-            if constraints.shape[1]:
-                # Without whether trials fail: those told are known not to have.
+            if belief.constraints is not None:
+                # Without whether trials fail: of those told that is known.
                 constraints = means(belief.constraints)[:, : constraints.shape[1]]
             return means(belief.objectives)[:, 0], constraints
 

@@ -54,7 +54,13 @@ def regret_bound(
         Makarova et al. (2022), Automatic termination for hyperparameter optimization,
         equation 4.
     """
-    plain = BayesOpt(strategy.space, strategy.surrogate, outcome=unchanged)
+    plain = BayesOpt(
+        strategy.space,
+        strategy.surrogate,
+        outcome=unchanged,
+        cost=strategy.cost,
+        learn_failures=strategy.learn_failures,
+    )
     key = jax.random.fold_in(state.key, state.num_asked)
     belief, _ = plain.believe(state.memory.whole, state.trials, key)
     posterior = belief.posterior.observed

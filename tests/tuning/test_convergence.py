@@ -5,7 +5,7 @@ import math
 import pytest
 
 import bojax
-from bojax.strategies import Random
+from bojax.strategies import BayesOpt, Random
 from bojax.tuning import Converged
 
 SPACE = bojax.Space({"a": bojax.Float(0, 1)})
@@ -28,6 +28,22 @@ def test_ends_the_run_with_a_regret_under_the_tolerance_and_says_why():
     assert result.fun < 1e-2
     assert result.message.startswith("converged: the regret is believed to be under")
     assert all(bound <= 1e-2 for bound in stop.bounds[-2:])
+
+
+def test_ends_a_run_that_learns_where_trials_fail():
+    def edge(config):
+        return math.nan if config["a"] > 0.6 else bowl(config)
+
+    result = bojax.minimize(
+        edge,
+        SPACE,
+        40,
+        strategy=BayesOpt(SPACE, learn_failures=True),
+        callbacks=[Converged(tolerance=1e-2, patience=2)],
+        progress=False,
+    )
+    assert len(result.trials) < 40
+    assert result.fun < 1e-2
 
 
 def test_does_not_end_the_run_where_much_may_be_left():

@@ -1,0 +1,1 @@
+"""The convergence stop: when it ends a run, and what is left."""
