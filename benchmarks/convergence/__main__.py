@@ -5,6 +5,7 @@ has been under the tolerance three times in a row. What counts is how often the 
 is then under the tolerance indeed, and how many evaluations were saved.
 """
 
+import itertools
 import pathlib
 
 import jax.numpy as jnp
@@ -15,10 +16,12 @@ from bojax import problems
 
 PATH = pathlib.Path(__file__).parent / "results" / "convergence.md"
 NAMES = ("branin", "camelback", "hartmann3", "rosenbrock5", "hartmann6", "ackley5")
-TOLERANCE, NUM_TRIALS, SEEDS = 1e-3, 100, range(10)
+TOLERANCE, NUM_TRIALS, SEEDS = 1e-3, 120, range(10)
 
 
-def run(problem: problems.Problem, seed: int) -> tuple[int, bool, float]:
+def run(
+    problem: problems.Problem, num_searches: int, seed: int
+) -> tuple[int, bool, float]:
     """Evaluations, whether the run converged, and its regret, in tolerances."""
     tolerance = TOLERANCE * problem.range
 
@@ -30,7 +33,7 @@ def run(problem: problems.Problem, seed: int) -> tuple[int, bool, float]:
         problem.space,
         NUM_TRIALS,
         key=seed,
-        callbacks=[bojax.Converged(tolerance)],
+        callbacks=[bojax.Converged(tolerance, num_searches=num_searches)],
         progress=False,
     )
     ended = result.message.startswith("converged")
@@ -43,27 +46,26 @@ def main() -> None:
         "",
         f"Made by `python -m benchmarks.convergence`: {len(SEEDS)} runs of each",
         f"function, at most {NUM_TRIALS} evaluations, a tolerance of {TOLERANCE:g} of",
-        "the range. Evaluations of the runs that were ended; of these, those whose",
+        "the range, and one or two searches that must have converged (`num_searches`).",
+        "Evaluations of the runs that were ended; of these, those whose",
         "regret was under the tolerance; and the regret of all, in tolerances.",
         "",
-        "| function | ended | evaluations, median (range) | rightly | regret, median "
-        "(largest) |",
-        "| --- | --- | --- | --- | --- |",
+        "| function | searches | ended | evaluations, median (range) | rightly | "
+        "regret, median (largest) |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name in NAMES:
+    for name, searches in itertools.product(NAMES, (1, 2)):
         problem = problems.get(name)
-        runs = [run(problem, seed) for seed in SEEDS]
+        runs = [run(problem, searches, seed) for seed in SEEDS]
         ended = [(count, regret) for count, converged, regret in runs if converged]
         counts = [count for count, _ in ended]
         regrets = [regret for *_, regret in runs]
         rightly = sum(regret <= 1 for _, regret in ended)
-        span = (
-            f"{np.median(counts):.0f} ({min(counts)} to {max(counts)})"
-            if counts
-            else "-"
-        )
+        span = "-"
+        if counts:
+            span = f"{np.median(counts):.0f} ({min(counts)} to {max(counts)})"
         lines.append(
-            f"| {name} | {len(ended)} of {len(runs)} | {span} | "
+            f"| {name} | {searches} | {len(ended)} of {len(runs)} | {span} | "
             f"{rightly} of {len(ended)} | {np.median(regrets):.2g} "
             f"({max(regrets):.2g}) |"
         )

@@ -224,7 +224,7 @@ class BayesOpt(Strategy):
                 f"reference: expected {m} numbers, one for each objective, "
                 f"got {len(self.reference)}"
             )
-        if not self._restarts(trials):
+        if not self.restarts(trials):
             x, whole, _ = self._propose(memory.whole, trials, trials, key, numbers)
             return x, dataclasses.replace(memory, whole=whole)
         memory = self._begun(memory, numbers[0])
@@ -242,8 +242,8 @@ class BayesOpt(Strategy):
             gain_anew=jnp.where(turn, gain, memory.gain_anew),
         )
 
-    def _restarts(self, trials: Trials) -> bool:
-        """Whether what an acquisition returns says that a search has converged."""
+    def restarts(self, trials: Trials) -> bool:
+        """Whether a search that has converged is followed by another."""
         plain = self.acquisition in (None, LogEI.of)
         plain = plain and self.cost is False and self.prior is None
         alone = trials.y.shape[1] == 1 and trials.constraints.shape[1] == 0

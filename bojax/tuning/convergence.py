@@ -7,27 +7,36 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from bojax._precision import in_double
 from bojax.acquisitions import optimize
 from bojax.acquisitions.base import Acquisition
+from bojax.acquisitions.feasible import log_probability_feasible
 from bojax.strategies import BayesOpt, State
-from bojax.surrogates import Posterior
+from bojax.surrogates import Posterior, Several
 from bojax.surrogates.outcomes import unchanged
 from bojax.tuning.study import Study
 from bojax.tuning.trial import Trial
 
+_UNLIKELY = 0.05
+"""A point is out of the question if constraints are met there with less probability."""
+
 
 class _Lower(Acquisition):
-    """The lower confidence bound of f, negated."""
+    """The lower confidence bound of f, negated, where constraints may be met."""
 
     posterior: Posterior
+    constraints: Several | None
     width: Float[Array, ""]
 
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         mean, variance = self.posterior.marginal(x[0])
-        return self.width * jnp.sqrt(variance) - mean
+        value = self.width * jnp.sqrt(variance) - mean
+        if self.constraints is None:
+            return value
+        log_probability = log_probability_feasible(self.constraints, x[0])
+        return jnp.where(log_probability < math.log(_UNLIKELY), -jnp.inf, value)
 
 
 @eqx.filter_jit
@@ -38,7 +47,8 @@ def regret_bound(
 
         min over evaluated x of (m + w s)(x)  -  min over all x of (m - w s)(x)
 
-    with posterior mean m, standard deviation s and width w. The posterior is one of
+    with posterior mean m, standard deviation s and width w; over evaluated x that meet
+    the constraints, and over all x that may. The posterior is one of
     the values as they are, without `strategy.outcome`, so that the bound is in their
     units. It bounds the simple regret as far as the bounds of confidence hold.
 
@@ -65,17 +75,24 @@ def regret_bound(
     belief, _ = plain.believe(state.memory.whole, state.trials, key)
     posterior = belief.posterior.observed
     width = jnp.asarray(num_deviations, state.trials.x.dtype)
-    means, variances = jax.vmap(posterior.marginal)(posterior.data.x)
+    means, variances = jax.vmap(posterior.marginal)(state.trials.x)
     upper = means + width * jnp.sqrt(variances)
-    upper = jnp.min(jnp.where(posterior.data.mask, upper, jnp.inf))
+    upper = jnp.min(jnp.where(state.trials.feasible, upper, jnp.inf))
     _, lower = optimize(
-        _Lower(posterior, width), strategy.space, key, near=belief.incumbent[None]
+        _Lower(posterior, belief.constraints, width),
+        strategy.space,
+        key,
+        near=belief.incumbent[None],
     )
     return jnp.maximum(upper + lower, 0)
 
 
-def _bound(strategy: BayesOpt, state: State, width: Any) -> Float[Array, ""]:
-    return regret_bound(strategy, state, width)
+def _bound(
+    strategy: BayesOpt, state: State, width: Any
+) -> tuple[Float[Array, ""], Int[Array, ""], Bool[Array, ""]]:
+    """The bound, where the latest search began, and whether others ever will."""
+    restarts = jnp.asarray(strategy.restarts(state.trials))
+    return regret_bound(strategy, state, width), state.memory.first, restarts
 
 
 class Converged:
@@ -85,12 +102,18 @@ class Converged:
     raises `StopIteration`, with the reason in words, where the bound has been under the
     tolerance `patience` times in a row. Only for `BayesOpt`: the others have no model.
 
+    A model that has learned one valley well can be sure, and wrong, that there is no
+    other. So where the strategy begins anew (`BayesOpt(restart_below=...)`) the run
+    goes on until another search has converged too; see `benchmarks/convergence`.
+
     Args:
         tolerance: regret that is as good as none, in units of the objective.
         patience: how many bounds in a row must be under it.
         min_trials: no bound is computed before as many trials have a value; default:
             twice the strategy's initial design.
         num_deviations: width of the confidence bounds, in standard deviations.
+        num_searches: how many searches must have converged, where the strategy begins
+            anew.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -110,10 +133,15 @@ class Converged:
         patience: int = 3,
         min_trials: int | None = None,
         num_deviations: float = 2.0,
+        num_searches: int = 2,
     ):
         if not (math.isfinite(tolerance) and tolerance > 0):
             raise ValueError(f"tolerance: expected a number > 0, got {tolerance!r}")
-        for name, count in (("patience", patience), ("min_trials", min_trials)):
+        for name, count in (
+            ("patience", patience),
+            ("min_trials", min_trials),
+            ("num_searches", num_searches),
+        ):
             if count is not None and count < 1:
                 raise ValueError(f"{name}: expected at least 1, got {count!r}")
         if not num_deviations > 0:
@@ -124,6 +152,8 @@ class Converged:
         self.patience = patience
         self.min_trials = min_trials
         self.num_deviations = num_deviations
+        self.num_searches = num_searches
+        self._begun: set[int] = set()
         self.bounds: list[float] = []
         """The bound after each trial, NaN where none was computed."""
 
@@ -144,12 +174,18 @@ class Converged:
         if succeeded < max(least, 2):
             self.bounds.append(math.nan)
             return
-        held = in_double(
+        found = in_double(
             _bound, study._searcher, study._state, np.float64(self.num_deviations)
         )
-        self.bounds.append(float(held.numpy()))
+        bound, first, restarts = (held.numpy() for held in found)
+        self.bounds.append(float(bound))
+        # Each search but the first begins where the one before it has converged.
+        if first >= 0:
+            self._begun.add(int(first))
+        enough = not restarts or len(self._begun) >= self.num_searches
         last = self.bounds[-self.patience :]
-        if len(last) == self.patience and all(b <= self.tolerance for b in last):
+        under = len(last) == self.patience and all(b <= self.tolerance for b in last)
+        if under and enough:
             raise StopIteration(
                 f"converged: the regret is believed to be under {last[-1]:.3g}, within "
                 f"the tolerance of {self.tolerance:g}"

@@ -21,13 +21,21 @@ def comb(config):
 
 
 def test_ends_the_run_with_a_regret_under_the_tolerance_and_says_why():
-    stop = Converged(tolerance=1e-2, patience=2)
+    stop = Converged(tolerance=1e-2, patience=2, num_searches=1)
     result = bojax.minimize(bowl, SPACE, 40, callbacks=[stop], progress=False)
     assert result.success
-    assert len(result.trials) < 25
+    assert len(result.trials) < 12
     assert result.fun < 1e-2
     assert result.message.startswith("converged: the regret is believed to be under")
     assert all(bound <= 1e-2 for bound in stop.bounds[-2:])
+
+
+def test_goes_on_until_another_search_has_converged():
+    stop = Converged(tolerance=1e-2, patience=2)
+    result = bojax.minimize(bowl, SPACE, 40, callbacks=[stop], progress=False)
+    assert result.message.startswith("converged")
+    # The first two bounds under the tolerance were not enough.
+    assert sum(bound <= 1e-2 for bound in stop.bounds) > 2
 
 
 def test_ends_a_run_that_learns_where_trials_fail():
@@ -61,6 +69,7 @@ def test_does_not_end_the_run_where_much_may_be_left():
         {"tolerance": math.nan},
         {"tolerance": 1.0, "patience": 0},
         {"tolerance": 1.0, "min_trials": 0},
+        {"tolerance": 1.0, "num_searches": 0},
         {"tolerance": 1.0, "num_deviations": -1.0},
     ],
 )
