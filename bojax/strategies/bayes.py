@@ -99,7 +99,8 @@ class BayesOpt(Strategy):
             it by a number for a stronger or weaker belief.
         restart_below: the expected improvement, in standard deviations of the values,
             below which a search has converged and another begins; 0 for never. Only of
-            one objective with `LogEI` alone: no constraints, fidelities, cost or prior.
+            one objective with `LogEI` alone: no constraints, learned failures,
+            fidelities, cost or prior.
         cost: of an evaluation, by which what is gained is divided, see `PerCost`: a
             module-level function of the values of a point in natural units, or True to
             learn it from `Outcome.cost`. Of a space with fidelities, False stands for
@@ -110,8 +111,8 @@ class BayesOpt(Strategy):
         learn_failures: whether failed trials are left out of the model of the objective
             and teach a surrogate of their own where trials fail, by whose probability
             the acquisition is weighted as by a constraint's. Where the optimum lies at
-            the edge of what succeeds this comes nearer to it, and has more trials fail;
-            elsewhere it only has more fail. See `benchmarks/failures`.
+            the edge of what succeeds this comes nearer to it; anywhere it has more
+            trials fail. See `benchmarks/failures`.
 
     Raises:
         TypeError: if `prior` is not a function that JAX can trace.

@@ -385,8 +385,9 @@ class Mixed(Composed):
     def embed(self, x: Float[Array, " d"]) -> Float[Array, " e"]:
         """Where a point is mapped to, in units of the lengthscales.
 
-        The corners of a simplex with sides of length one are the categories, an axis
-        each; what lies beside its center, the absence of one, is on none of them.
+        Categories are the corners of a simplex with sides of length one, on an axis
+        each. The middle of a number, and the absence of a category, is the origin; a
+        conditional column has one axis more, on which only those that have it move.
         """
         space, weights = self.space, jnp.exp(-self.log_lengthscale)
         count = np.where(space.is_categorical, space.num_levels, 1)
