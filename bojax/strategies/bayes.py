@@ -159,7 +159,7 @@ class BayesOpt(Strategy):
         reference: Sequence[float] | None = None,
         prior: Callable | None = None,
         cost: Any = False,
-        restart_below: float = 1e-3,
+        restart_below: float = 1e-4,
         search: Callable | None = None,
         learn_failures: bool = False,
     ):

@@ -116,7 +116,7 @@ def valley(x):
 @pytest.fixture(scope="module")
 def converged():
     """A run that has converged, on a line: soon all is known."""
-    strategy = BayesOpt(numbers(1))
+    strategy = BayesOpt(numbers(1), restart_below=1e-3)
     state = strategy.init(jax.random.key(0), CAPACITY)
     return strategy, play(strategy, state, 14, valley)
 
@@ -148,7 +148,7 @@ def test_before_that_nothing_is_changed(converged):
 
 
 def test_batches_take_turns():
-    strategy = BayesOpt(numbers(1))
+    strategy = BayesOpt(numbers(1), restart_below=1e-3)
     state = strategy.init(jax.random.key(0), CAPACITY)
     anew = []
     for _ in range(10):
