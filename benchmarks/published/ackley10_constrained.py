@@ -8,26 +8,26 @@ import bojax
 from benchmarks.published.protocol import Protocol, main
 from bojax.problems import synthetic
 
-_SPACE = bojax.Space({f"x{j}": bojax.Float(-5.0, 10.0) for j in range(10)})
-_INITIAL, _BATCH, _TOTAL = 10, 4, 190
-_STRATEGY = bojax.strategies.TuRBO(_SPACE, num_initial=_INITIAL, successes=10)
+SPACE = bojax.Space({f"x{j}": bojax.Float(-5.0, 10.0) for j in range(10)})
+INITIAL, BATCH, TOTAL = 10, 4, 190
+STRATEGY = bojax.strategies.TuRBO(SPACE, num_initial=INITIAL, successes=10)
 
 
 @jax.jit
 @jax.vmap
-def _evaluate(x):
+def evaluate(x):
     z = 15 * x - 5
     constraints = jnp.stack([jnp.sum(z), jnp.linalg.norm(z) - 5])
     return bojax.Outcome(synthetic.ackley(z), constraints=constraints)
 
 
 def _run(seed: int) -> np.ndarray:
-    state = _STRATEGY.init(jax.random.key(seed), _TOTAL, num_constraints=2)
-    points, state = _STRATEGY.ask(state, _INITIAL)
-    state = _STRATEGY.tell(state, points, _evaluate(points.x))
-    while int(state.num_asked) < _TOTAL:
-        points, state = _STRATEGY.ask(state, _BATCH)
-        state = _STRATEGY.tell(state, points, _evaluate(points.x))
+    state = STRATEGY.init(jax.random.key(seed), TOTAL, num_constraints=2)
+    points, state = STRATEGY.ask(state, INITIAL)
+    state = STRATEGY.tell(state, points, evaluate(points.x))
+    while int(state.num_asked) < TOTAL:
+        points, state = STRATEGY.ask(state, BATCH)
+        state = STRATEGY.tell(state, points, evaluate(points.x))
     y = np.where(state.trials.feasible, -state.trials.y[:, 0], -np.inf)
     return np.maximum.accumulate(y)
 

@@ -9,9 +9,10 @@ from bojax.acquisitions import UCB, AtFullFidelity, optimize
 from bojax.problems import augmented_hartmann
 from bojax.strategies import BayesOpt
 
-_PROBLEM = augmented_hartmann()
-_SPACE = _PROBLEM.space
-_INITIAL, _BATCH, _ROUNDS = 16, 4, 6
+PROBLEM = augmented_hartmann()
+SPACE = PROBLEM.space
+INITIAL, BATCH, ROUNDS = 16, 4, 6
+FIDELITIES = (0.5, 0.75, 1.0)
 
 
 def cost(values):
@@ -19,34 +20,40 @@ def cost(values):
     return 5.0 + values["s"]
 
 
-_STRATEGY = BayesOpt(_SPACE, cost=cost)
-_measure = jax.jit(jax.vmap(_PROBLEM.fn))
+_STRATEGY = BayesOpt(SPACE, cost=cost)
+measure = jax.jit(jax.vmap(PROBLEM.fn))
 
 
 @jax.jit
 def _recommended(state):
     """Where the posterior mean at full fidelity is least, over the whole space."""
     belief, _ = _STRATEGY.believe(state.memory.whole, state.trials, state.key)
-    mean = AtFullFidelity(UCB(belief.posterior, 0.0), _SPACE)
+    mean = AtFullFidelity(UCB(belief.posterior, 0.0), SPACE)
     best = jnp.argsort(jnp.where(state.trials.done, state.trials.y[:, 0], jnp.inf))
     near = state.trials.x[best[:4]]
-    x, _ = optimize(mean, _SPACE, state.key, near=near, num_starts=10)
-    return _SPACE.at_full_fidelity(x[0])
+    x, _ = optimize(mean, SPACE, state.key, near=near, num_starts=10)
+    return SPACE.at_full_fidelity(x[0])
+
+
+def first_points(seed: int) -> jax.Array:
+    """Uniform points [16, 7] at fidelities of their own."""
+    key = jax.random.key(seed)
+    x = SPACE.sample(jax.random.fold_in(key, 1), INITIAL)
+    fidelities = jnp.array(FIDELITIES)
+    chosen = jax.random.choice(jax.random.fold_in(key, 2), fidelities, (INITIAL,))
+    return x.at[:, 6].set(chosen)
 
 
 def _run(seed: int) -> np.ndarray:
-    key = jax.random.key(seed)
-    x = _SPACE.sample(jax.random.fold_in(key, 1), _INITIAL)
-    fidelities = jnp.array([0.5, 0.75, 1.0])
-    chosen = jax.random.choice(jax.random.fold_in(key, 2), fidelities, (_INITIAL,))
-    x = x.at[:, 6].set(chosen)
-    state = _STRATEGY.observe(_STRATEGY.init(key, 64), x, _measure(x))
+    x = first_points(seed)
+    state = _STRATEGY.init(jax.random.key(seed), 64)
+    state = _STRATEGY.observe(state, x, measure(x))
     curve, paid = [], 0.0
-    for _ in range(_ROUNDS):
-        points, state = _STRATEGY.ask(state, _BATCH)
+    for _ in range(ROUNDS):
+        points, state = _STRATEGY.ask(state, BATCH)
         paid += float(jnp.sum(5.0 + points.x[:, 6]))
-        state = _STRATEGY.tell(state, points, _measure(points.x))
-        curve.append(-float(_PROBLEM.fn(_recommended(state))))
+        state = _STRATEGY.tell(state, points, measure(points.x))
+        curve.append(-float(PROBLEM.fn(_recommended(state))))
     print(f"cost {paid:.1f}")
     return np.array(curve)
 

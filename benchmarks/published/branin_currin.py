@@ -13,29 +13,29 @@ from bojax import pareto, problems
 from bojax.strategies import BayesOpt
 from bojax.surrogates import GP, kernels, priors
 
-_PROBLEM = problems.branin_currin()
-_SPACE, _REFERENCE = _PROBLEM.space, np.array(_PROBLEM.reference)
-_DEVIATION = jnp.array([15.19, 0.63])
-_INITIAL, _BATCH, _ROUNDS = 6, 4, 20
+PROBLEM = problems.branin_currin()
+SPACE, REFERENCE = PROBLEM.space, np.array(PROBLEM.reference)
+DEVIATION = jnp.array([15.19, 0.63])
+INITIAL, BATCH, ROUNDS = 6, 4, 20
 _SMOOTH = kernels.Scale(jnp.zeros(()), kernels.RBF(jnp.full(2, math.log(0.3))))
 
 
-_objectives = jax.jit(jax.vmap(_PROBLEM.fn))
+objectives = jax.jit(jax.vmap(PROBLEM.fn))
 
 
 def _runner(strategy: BayesOpt) -> Callable[[int], np.ndarray]:
     def run(seed: int) -> np.ndarray:
         state = strategy.init(jax.random.key(seed), 128, num_objectives=2)
         key, curve = jax.random.key(1000 + seed), []
-        for round in range(_ROUNDS + 1):
-            points, state = strategy.ask(state, _BATCH if round else _INITIAL)
-            y = _objectives(points.x)
+        for round in range(ROUNDS + 1):
+            points, state = strategy.ask(state, BATCH if round else INITIAL)
+            y = objectives(points.x)
             noise = jax.random.normal(jax.random.fold_in(key, round), y.shape)
-            variance = jnp.broadcast_to(_DEVIATION**2, y.shape)
-            told = bojax.Outcome(y + _DEVIATION * noise, variance=variance)
+            variance = jnp.broadcast_to(DEVIATION**2, y.shape)
+            told = bojax.Outcome(y + DEVIATION * noise, variance=variance)
             state = strategy.tell(state, points, told)
-            true = _objectives(state.trials.x[: int(state.trials.size)])
-            curve.append(pareto.hypervolume(np.asarray(true), _REFERENCE))
+            true = objectives(state.trials.x[: int(state.trials.size)])
+            curve.append(pareto.hypervolume(np.asarray(true), REFERENCE))
         return np.array(curve)
 
     return run
@@ -55,16 +55,16 @@ def _protocol(name: str, method: str, strategy: BayesOpt) -> Protocol:
 
 
 if __name__ == "__main__":
-    smooth = GP(_SPACE, _SMOOTH, priors=priors.short(2))
+    smooth = GP(SPACE, _SMOOTH, priors=priors.short(2))
     main(
         _protocol(
             "branin_currin",
             "BayesOpt(space, GP(space, Scale(RBF)), reference=(18, 6))",
-            BayesOpt(_SPACE, smooth, reference=_PROBLEM.reference),
+            BayesOpt(SPACE, smooth, reference=PROBLEM.reference),
         ),
         _protocol(
             "branin_currin_default",
             "BayesOpt(space, reference=(18, 6))",
-            BayesOpt(_SPACE, reference=_PROBLEM.reference),
+            BayesOpt(SPACE, reference=PROBLEM.reference),
         ),
     )

@@ -27,6 +27,7 @@ class Protocol:
         run: one run of a seed: its curve, the score after each evaluation.
         seeds: how many are run.
         summary: more lines about the final scores, if any.
+        packages: whose versions are told.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Protocol:
     run: Callable[[int], np.ndarray]
     seeds: int
     summary: Callable[[np.ndarray], str] | None = None
+    packages: tuple[str, ...] = ("bojax", "jax")
 
 
 def main(*protocols: Protocol) -> None:
@@ -53,7 +55,7 @@ def main(*protocols: Protocol) -> None:
             with jax.enable_x64(True):
                 curve = np.asarray(protocol.run(seed))
             seconds = time.process_time() - began
-            _save(protocol.name, seed, seconds, curve)
+            _save(protocol, seed, seconds, curve)
             print(f"{protocol.name} seed {seed}: {curve[-1]:.6g} in {seconds:.0f} s")
         _summarize(protocol)
 
@@ -69,15 +71,16 @@ def _load(name: str) -> dict[int, np.ndarray]:
     }
 
 
-def _versions() -> str:
-    packages = {"bojax": "bojax", "jax": "jax"}
-    return " ".join(f"{n}={importlib.metadata.version(p)}" for n, p in packages.items())
+def _versions(protocol: Protocol) -> str:
+    found = importlib.metadata.version
+    return " ".join(f"{name}={found(name)}" for name in protocol.packages)
 
 
-def _save(name: str, seed: int, seconds: float, curve: np.ndarray) -> None:
+def _save(protocol: Protocol, seed: int, seconds: float, curve: np.ndarray) -> None:
     fields = ("seed", "cpu_seconds", "versions", "score")
     score = " ".join(f"{value:.7g}" for value in curve)
-    rows.append(_path(name), fields, (seed, f"{seconds:.1f}", _versions(), score))
+    row = (seed, f"{seconds:.1f}", _versions(protocol), score)
+    rows.append(_path(protocol.name), fields, row)
 
 
 def _summarize(protocol: Protocol) -> None:
@@ -91,7 +94,7 @@ def _summarize(protocol: Protocol) -> None:
         "",
         f"- Method: `{protocol.method}`",
         f"- Published: {protocol.published}",
-        f"- Runs: {len(final)}, double precision, {_versions()}",
+        f"- Runs: {len(final)}, double precision, {_versions(protocol)}",
         f"- Median {median:.6g}, quartiles {low:.6g} to {high:.6g}",
         f"- Mean {final.mean():.6g}, standard deviation {final.std():.3g}",
         f"- Each: {', '.join(f'{value:.6g}' for value in final)}",

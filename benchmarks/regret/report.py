@@ -53,6 +53,7 @@ def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
     tested = [key for key, pairs in differences.items() if len(pairs) >= FEW]
     if not differences:
         return ""
+    contenders = [c for c in contenders if any(c == other for _, other in differences)]
     p = holm(np.array([wilcoxon(differences[key]) for key in tested]))
     adjusted = dict(zip(tested, p, strict=True))
 

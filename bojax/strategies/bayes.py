@@ -35,6 +35,8 @@ from bojax.data import Dataset, Status, Trials
 from bojax.space import Space
 from bojax.strategies.anew import Fit, Memory, select, turn_of
 from bojax.strategies.base import State, Strategy
+from bojax.strategies.believed import believed
+from bojax.strategies.observed import observed
 from bojax.strategies.sobol import Sobol
 from bojax.surrogates import GP, Posterior, Several, Surrogate
 from bojax.surrogates.likelihood import standardization
@@ -45,10 +47,6 @@ _MATERIAL = 1e-2
 
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
-
-_FAILURE_NOISE = 0.2
-"""Variance of the noise of what failed, 1, and what did not, -1, where that is learned:
-without any, one failure between two successes would bend everything around it."""
 
 _PRIOR_STRENGTH = 10.0
 """beta of `PiBO`: the user's prior weighs as the acquisition after so many outcomes."""
@@ -95,8 +93,9 @@ class BayesOpt(Strategy):
             gained; default: a tenth beyond the front so far.
         prior: log density of where the optimum is believed to be, up to a constant: a
             module-level function of the values of a point in natural units, as
-            constraints are, see `PiBO`. It is forgotten as outcomes come in; multiply
-            it by a number for a stronger or weaker belief.
+            constraints are, see `PiBO`. The first points are draws from it. It is
+            forgotten as outcomes come in; multiply it by a number for a stronger or
+            weaker belief.
         restart_below: the expected improvement, in standard deviations of the values,
             below which a search has converged and another begins; 0 for never. Only of
             one objective with `LogEI` alone: no constraints, learned failures,
@@ -275,7 +274,10 @@ class BayesOpt(Strategy):
         """Points from the trials seen, the fit, and the gain expected of the first."""
 
         def from_design():
-            x, _ = self.initial.propose(None, trials, key, numbers)
+            if self.prior is None:
+                x, _ = self.initial.propose(None, trials, key, numbers)
+            else:
+                x = believed(self.space, self.prior, trials, key, numbers)
             return x, fit, jnp.zeros((), trials.y.dtype)
 
         def from_surrogate():
@@ -284,7 +286,7 @@ class BayesOpt(Strategy):
             # What was tried by whichever search is not chosen again.
             belief = dataclasses.replace(belief, trials=trials)
             x, values = self.choose(belief, key, numbers)
-            _, scale = standardization(self._data(seen).y[0], seen.done)
+            _, scale = standardization(self._observed(seen).y[0], seen.done)
             return x, fitted, (values[0] - jnp.log(scale)).astype(trials.y.dtype)
 
         in_use = jnp.sum(seen.status != Status.EMPTY)
@@ -410,7 +412,7 @@ class BayesOpt(Strategy):
             trials: all that is known.
             key: of whatever is random in the fit.
         """
-        data = self._data(trials)
+        data = self._observed(trials)
         count = jnp.sum(trials.done)
         afresh = count >= fit.restart_at
 
@@ -440,6 +442,13 @@ class BayesOpt(Strategy):
         )
         return belief, fit
 
+    def _observed(self, trials: Trials) -> Dataset:
+        """What the surrogates see, one output after the other on the leading axis."""
+        outcome = self.outcome
+        if outcome is None and trials.y.shape[1] == 1:
+            outcome = yeo_johnson
+        return observed(trials, outcome, self.learn_failures, self.cost is True)
+
     def _reference(
         self, trials: Trials, y: Float[Array, "n m"]
     ) -> Float[Array, " m"] | None:
@@ -450,48 +459,6 @@ class BayesOpt(Strategy):
             return jnp.asarray(self.reference, y.dtype)
         counts = jnp.where(jnp.any(trials.feasible), trials.feasible, trials.done)
         return pareto.reference_point(y, counts)
-
-    def _data(self, trials: Trials) -> Dataset:
-        """What the surrogates see, one output after the other on the leading axis."""
-        outcome = self.outcome
-        if outcome is None and trials.y.shape[1] == 1:
-            outcome = yeo_johnson
-
-        def objective(y, variance):
-            known = trials.done & jnp.isfinite(y)
-            worst = jnp.max(jnp.where(known, y, -jnp.inf))
-            counts = known if self.learn_failures else trials.done
-            y = jnp.where(known, y, worst)
-            if outcome is not None:
-                y, variance = outcome(y, variance, counts)
-            return jnp.where(counts, y, 0), variance, counts
-
-        def constraint(g):
-            known = trials.done & jnp.isfinite(g)
-            worst = jnp.max(jnp.where(known, g, -jnp.inf))
-            g = jnp.where(known, g, worst)
-            # Where they are far from being met, how far matters little; zero stays.
-            return jnp.sign(g) * jnp.log1p(jnp.abs(g)), jnp.zeros_like(g), trials.done
-
-        parts = [
-            jax.vmap(objective, in_axes=1)(trials.y, trials.variance),
-            jax.vmap(constraint, in_axes=1)(trials.constraints),
-        ]
-        if self.learn_failures:
-            failed = ~jnp.all(jnp.isfinite(trials.y), axis=1)
-            sign = jnp.where(failed, 1.0, -1.0).astype(trials.y.dtype)
-            variance = jnp.full_like(sign, _FAILURE_NOISE)
-            parts.append((sign[None], variance[None], trials.done[None]))
-        if self.cost is True:
-            log_cost = jnp.log(trials.cost)
-            known = trials.done & jnp.isfinite(log_cost)
-            total = jnp.sum(jnp.where(known, log_cost, 0))
-            mean = total / jnp.maximum(jnp.sum(known), 1)
-            log_cost = jnp.where(known, log_cost, mean)[None]
-            parts.append((log_cost, jnp.zeros_like(log_cost), trials.done[None]))
-        y, variance, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *parts)
-        y = jnp.where(mask, y, 0)
-        return jax.vmap(lambda *own: Dataset(trials.x, *own))(y, mask, variance)
 
 
 def _trusted(posterior: Posterior) -> Bool[Array, ""]:
