@@ -2,13 +2,14 @@
 
 Noise of a standard deviation of one per cent of the range is added to test functions
 (three per cent on Hartmann-6 and Ackley), or none. After 60 evaluations by `BayesOpt`
-over 20 seeds, the true regret of the point of the luckiest observation, of the point
-recommended by evidence, and of that recommended with `noisy=True`.
+or `TuRBO` over 20 seeds, the true regret of the point of the luckiest observation, of
+the point recommended by evidence, and of that recommended with `noisy=True`.
 """
 
 import argparse
 import functools
 import importlib.metadata
+import itertools
 import pathlib
 
 import jax
@@ -24,14 +25,15 @@ RUNS = RESULTS / "runs.csv"
 NUM_TRIALS, SEEDS = 60, range(20)
 NOISE = {"branin": 0.01, "hartmann6": 0.03, "ackley5": 0.03}
 """Standard deviations, in shares of the range."""
+STRATEGIES = {"BayesOpt": strategies.BayesOpt, "TuRBO": strategies.TuRBO}
 POINTS = ("luckiest", "by_evidence", "declared")
 _RESAMPLES = 20_000
 
 
-def stored() -> dict[tuple[str, str, int], list[float]]:
-    """True regrets of `POINTS`, in shares of the range, by problem, noise and seed."""
+def stored() -> dict[tuple[str, str, str, int], list[float]]:
+    """True regrets of `POINTS`, in shares of the range, by what was run."""
     return {
-        (row["problem"], row["noise"], int(row["seed"])): [
+        (row["strategy"], row["problem"], row["noise"], int(row["seed"])): [
             float(row[point]) for point in POINTS
         ]
         for row in rows.read(RUNS)
@@ -50,35 +52,30 @@ def _objective(name: str, deviation: float):
 
 def run() -> None:
     """Do and store the runs that are not stored yet."""
-    for name, share in NOISE.items():
+    cases = itertools.product(STRATEGIES, NOISE, ("none", "some"), SEEDS)
+    for case in [case for case in cases if case not in stored()]:
+        strategy, name, noise, seed = case
         problem = problems.get(name)
-        strategy = strategies.BayesOpt(problem.space)
-        truth = jax.jit(jax.vmap(problem.fn))
-        for noise in ("none", "some"):
-            deviation = share * problem.range if noise == "some" else 0.0
-            for seed in SEEDS:
-                if (name, noise, seed) in stored():
-                    continue
-                found = []
-                for recommend in (True, "noisy"):
-                    with jax.enable_x64(True):
-                        history = bojax.simulate(
-                            strategy,
-                            _objective(name, deviation),
-                            NUM_TRIALS,
-                            jax.random.key(seed),
-                            recommend=recommend,
-                        )
-                        assert history.recommended is not None
-                        if not found:
-                            found.append(history.x[jnp.nanargmin(history.y)])
-                        found.append(history.recommended)
-                with jax.enable_x64(True):
-                    values = np.asarray(truth(jnp.stack(found)))
-                regret = (values - problem.optimum) / problem.range
-                row = (name, noise, seed, *(f"{value:.4g}" for value in regret))
-                rows.append(RUNS, ("problem", "noise", "seed", *POINTS), row)
-                print(*row, flush=True)
+        deviation = NOISE[name] * problem.range if noise == "some" else 0.0
+        found = []
+        with jax.enable_x64(True):
+            for recommend in (True, "noisy"):
+                history = bojax.simulate(
+                    STRATEGIES[strategy](problem.space),
+                    _objective(name, deviation),
+                    NUM_TRIALS,
+                    jax.random.key(seed),
+                    recommend=recommend,
+                )
+                assert history.recommended is not None
+                if not found:
+                    found.append(history.x[jnp.nanargmin(history.y)])
+                found.append(history.recommended)
+            values = np.asarray(jax.vmap(problem.fn)(jnp.stack(found)))
+        regret = (values - problem.optimum) / problem.range
+        row = (*case, *(f"{value:.4g}" for value in regret))
+        rows.append(RUNS, ("strategy", "problem", "noise", "seed", *POINTS), row)
+        print(*row, flush=True)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
@@ -95,29 +92,29 @@ def report() -> str:
     lines = [
         "# What is recommended under noise",
         "",
-        "Made by `python -m benchmarks.recommendation report`: BayesOpt, "
+        "Made by `python -m benchmarks.recommendation report`: "
         f"{NUM_TRIALS} evaluations, {len(SEEDS)} seeds, double precision. True regret "
         "in per cent of the range, mean over the seeds; in brackets the 95 % bootstrap "
         "interval of the paired difference to the luckiest observation.",
         "",
-        "| function | noise, % of range | luckiest | by evidence | noisy=True |",
-        "| --- | --- | --- | --- | --- |",
+        "| strategy | function | noise, % of range | luckiest | by evidence | "
+        "noisy=True |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, share in NOISE.items():
-        for noise in ("some", "none"):
-            rows = [
-                runs[name, noise, seed] for seed in SEEDS if (name, noise, seed) in runs
-            ]
-            if not rows:
-                continue
-            table = 100 * np.array(rows)
-            cells = [f"{table[:, 0].mean():.3g}"]
-            for column in (1, 2):
-                low, high = _interval(table[:, column] - table[:, 0])
-                mean = table[:, column].mean()
-                cells.append(f"{mean:.3g} [{low:+.2g}, {high:+.2g}]")
-            deviation = f"{100 * share:g}" if noise == "some" else "0"
-            lines.append(f"| {name} | {deviation} | " + " | ".join(cells) + " |")
+    for strategy, name, noise in itertools.product(STRATEGIES, NOISE, ("some", "none")):
+        cases = [(strategy, name, noise, seed) for seed in SEEDS]
+        regrets = [runs[case] for case in cases if case in runs]
+        if not regrets:
+            continue
+        table = 100 * np.array(regrets)
+        cells = [f"{table[:, 0].mean():.3g}"]
+        for column in (1, 2):
+            low, high = _interval(table[:, column] - table[:, 0])
+            mean = table[:, column].mean()
+            cells.append(f"{mean:.3g} [{low:+.2g}, {high:+.2g}]")
+        deviation = f"{100 * NOISE[name]:g}" if noise == "some" else "0"
+        cells = [strategy, name, deviation, *cells]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Ran with jax {importlib.metadata.version('jax')}.", ""]
     return "\n".join(lines)
 

@@ -8,6 +8,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bojax._typing import PyTree
 
+_MATERIAL = 1e-2
+"""Fitted noise above this share of the variance of the values is evidence of noise."""
+
 
 class Fit(eqx.Module):
     """What one fit leaves to the next.
@@ -23,6 +26,15 @@ class Fit(eqx.Module):
     parameters: PyTree
     restart_at: Int[Array, ""]
     trusted: Bool[Array, ""] = eqx.field(converter=jnp.asarray, default=True)
+
+    @property
+    def found_noise(self) -> Bool[Array, ""]:
+        """Whether noise makes up over a hundredth of the variance of the values."""
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.parameters):
+            if getattr(path[-1], "name", "") == "log_noise":
+                share = jnp.mean(jnp.exp(leaf[0]))
+                return (self.restart_at > 0) & (share > _MATERIAL)
+        return jnp.asarray(False)
 
 
 class Memory(eqx.Module):

@@ -42,9 +42,6 @@ from bojax.surrogates import GP, Posterior, Several, Surrogate
 from bojax.surrogates.likelihood import standardization
 from bojax.surrogates.outcomes import yeo_johnson
 
-_MATERIAL = 1e-2
-"""Fitted noise above this share of the variance of the values is evidence of noise."""
-
 _RESTART_GROWTH = 1.3
 """A fit starts afresh, not only from the last one, whenever data has grown by this."""
 
@@ -369,11 +366,17 @@ class BayesOpt(Strategy):
 
         On the scale of `outcome`: their order is what counts.
         """
+        return self.expected_after(state.memory.whole, state)
+
+    def expected_after(
+        self, fit: Fit, state: State
+    ) -> tuple[Float[Array, " n"], Float[Array, "n c"]]:
+        """The same after a fit that begins from what another left."""
         trials = state.trials
 
         def from_surrogate():
             key = jax.random.fold_in(state.key, state.num_asked)
-            belief, _ = self.believe(state.memory.whole, trials, key)
+            belief, _ = self.believe(fit, trials, key)
 
             def means(several: Several) -> Float[Array, "n k"]:
                 return jax.vmap(several.observed.marginal)(trials.x)[0]
@@ -395,12 +398,7 @@ class BayesOpt(Strategy):
 
         As far as the last fit knows; see `benchmarks/recommendation`.
         """
-        fit = memory.whole
-        for path, leaf in jax.tree_util.tree_leaves_with_path(fit.parameters):
-            if getattr(path[-1], "name", "") == "log_noise":
-                share = jnp.mean(jnp.exp(leaf[0]))
-                return (fit.restart_at > 0) & (share > _MATERIAL)
-        return jnp.asarray(False)
+        return memory.whole.found_noise
 
     def believe(
         self, fit: Fit, trials: Trials, key: PRNGKeyArray

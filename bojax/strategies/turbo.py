@@ -18,7 +18,7 @@ from bojax.acquisitions import Belief
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
 from bojax.strategies.anew import Fit
-from bojax.strategies.base import Strategy, check_one_objective
+from bojax.strategies.base import State, Strategy, check_one_objective
 from bojax.strategies.bayes import BayesOpt
 from bojax.surrogates import Several, Surrogate
 
@@ -67,7 +67,8 @@ class TuRBO(Strategy):
     the center in some 20 columns. Each point of a batch is where one joint draw from
     the posterior at all candidates is least: Thompson sampling. Where constraints are
     measured they are drawn too; the least value among candidates that are feasible in
-    the draw is taken, or the candidate of least violation if none is.
+    the draw is taken, or the candidate of least violation if none is. Where the model
+    finds noise, the center is where its mean is least.
 
     The outcomes that arrive between two proposals count as one batch, however many they
     are and in whichever order they are told. A batch that improves on the best of
@@ -216,7 +217,7 @@ class TuRBO(Strategy):
         own_key = jax.random.fold_in(key, numbers[0])
         belief, surrogate = self.model.believe(memory.surrogate, own, own_key)
         memory = dataclasses.replace(memory, surrogate=surrogate)
-        center = own.x[_order(own)[0]]
+        center = own.x[_order(self._believed(own, belief, surrogate))[0]]
         scales = _scales(surrogate.parameters, self.space.num_columns)
         low, high = self._box(center, memory.length * scales)
         if not self.thompson:
@@ -238,6 +239,20 @@ class TuRBO(Strategy):
 
         room = trials.grow(trials.capacity + numbers.shape[0])
         return jax.lax.scan(choose, room, (numbers, draws))[1], memory
+
+    def _believed(self, own: Trials, belief: Belief, fit: Fit) -> Trials:
+        """The same, with posterior means for values where the model found noise."""
+        mean, _ = jax.vmap(belief.objectives.observed.marginal)(own.x)
+        y = jnp.where(fit.found_noise, mean, own.y)
+        return dataclasses.replace(own, y=jnp.where(own.done[:, None], y, own.y))
+
+    def expected(self, state: State) -> tuple[Float[Array, " n"], Float[Array, "n c"]]:
+        """Posterior means at the rows of the table, of a fit to all of them."""
+        return self.model.expected_after(state.memory.surrogate, state)
+
+    def fitted_noise(self, memory: Memory) -> Bool[Array, ""]:
+        """Whether the model of the region found noise that matters."""
+        return memory.surrogate.found_noise
 
     def _box(
         self, center: Float[Array, " d"], sides: Float[Array, " d"]
