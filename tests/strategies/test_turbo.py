@@ -205,3 +205,41 @@ def test_bad_arguments():
         TuRBO(SPACE, num_candidates=0)
     with pytest.raises(ValueError, match="successes: expected at least 1, got 0"):
         TuRBO(SPACE, successes=0)
+
+
+LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+
+
+def noisy_line():
+    """A run on a bowl, least at 0.3, with a lucky value at 0.55."""
+    x = jnp.linspace(0, 1, 21)[:, None]
+    rough = jax.random.normal(jax.random.key(0), (21,))
+    y = (x[:, 0] - 0.3) ** 2 + 0.06 * rough
+    strategy = TuRBO(LINE, num_initial=2, num_candidates=64)
+    state = strategy.init(jax.random.key(0), CAPACITY)
+    state = strategy.observe(state, x, y.at[11].set(-0.12))
+    _, state = strategy.ask(state)
+    return strategy, state
+
+
+def test_under_noise_the_luckiest_is_neither_recommended_nor_the_center():
+    strategy, state = noisy_line()
+    fit = state.memory.surrogate
+    assert bool(strategy.fitted_noise(state.memory))
+    trials = state.trials
+    assert int(jnp.argmin(jnp.where(trials.done, trials.y[:, 0], jnp.inf))) == 11
+    assert abs(float(strategy.recommend(state).x[0]) - 0.3) < 0.15
+    belief, fit = strategy.model.believe(fit, trials, state.key)
+    center = _order(strategy._believed(trials, belief, fit))[0]
+    assert abs(float(trials.x[center, 0]) - 0.3) < 0.15
+
+
+def test_without_noise_values_are_believed():
+    strategy, state = noisy_line()
+    trials = dataclasses.replace(
+        state.trials, y=jnp.sum((state.trials.x - 0.3) ** 2, axis=1, keepdims=True)
+    )
+    fit = strategy.model.unfitted(trials)
+    belief, fit = strategy.model.believe(fit, trials, state.key)
+    found = strategy._believed(trials, belief, fit)
+    np.testing.assert_array_equal(found.y, trials.y)
