@@ -90,9 +90,9 @@ class BayesOpt(Strategy):
             gained; default: a tenth beyond the front so far.
         prior: log density of where the optimum is believed to be, up to a constant: a
             module-level function of the values of a point in natural units, as
-            constraints are, see `PiBO`. The first points are draws from it. It is
-            forgotten as outcomes come in; multiply it by a number for a stronger or
-            weaker belief.
+            constraints are, see `PiBO`. Every second of the first points is a draw from
+            it. It is forgotten as outcomes come in; multiply it by a number for a
+            stronger or weaker belief.
         restart_below: the expected improvement, in standard deviations of the values,
             below which a search has converged and another begins; 0 for never. Only of
             one objective with `LogEI` alone: no constraints, learned failures,

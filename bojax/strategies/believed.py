@@ -1,6 +1,7 @@
 """First points where a user believes the optimum to be."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax.acquisitions import Prior
@@ -18,9 +19,11 @@ def believed(
     key: PRNGKeyArray,
     numbers: Int[Array, " q"],
 ) -> Float[Array, "q d"]:
-    """Draws from a prior: each the one of 2,048 uniform points that its density picks.
+    """Draws from a prior, and as many uniform ones: those of odd numbers.
 
-    Of a density that is narrower than the points are dense the nearest are picked.
+    A prior may be wrong, and then a model of draws from it alone takes long to find
+    out, see `benchmarks/beliefs`. A draw is the one of 2,048 uniform points that the
+    density picks; where it is narrower than the points are dense, one of the nearest.
 
     Args:
         space: the space.
@@ -31,13 +34,14 @@ def believed(
 
     References:
         Rubin (1987), sampling and importance resampling; Hvarfner et al. (2022), piBO,
-        whose first points are draws from the prior.
+        whose first points are all draws from the prior.
     """
 
     def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:
         own, pick = jax.random.split(jax.random.fold_in(key, number))
         candidates = space.sample(own, _NUM_CANDIDATES).astype(trials.x.dtype)
         log_density = jax.vmap(prior)(candidates)
+        log_density = jnp.where(number % 2 == 0, log_density, 0)
         # The greatest of these is a draw from all, the next one a draw from the rest.
         perturbed = log_density + jax.random.gumbel(pick, log_density.shape)
         return trials.first_untried(candidates, -perturbed)

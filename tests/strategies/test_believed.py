@@ -22,14 +22,16 @@ LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
 DICE = bojax.Space({"a": bojax.Int(1, 5)})
 
 
-def test_first_points_have_the_mean_and_deviation_of_the_prior():
-    count = 200
-    strategy = BayesOpt(LINE, prior=near_a_third, num_initial=count)
-    points, _ = strategy.ask(strategy.init(jax.random.key(0), capacity=256), count)
+def test_every_second_of_the_first_points_is_a_draw_from_the_prior():
+    strategy = BayesOpt(LINE, prior=near_a_third, num_initial=400)
+    points, _ = strategy.ask(strategy.init(jax.random.key(0), capacity=512), 400)
     x = np.asarray(points.x[:, 0])
+    drawn, uniform = x[::2], x[1::2]
     # Four standard errors of each.
-    assert abs(x.mean() - 0.3) < 4 * 0.05 / np.sqrt(count)
-    assert abs(x.std() - 0.05) < 4 * 0.05 / np.sqrt(2 * count)
+    assert abs(drawn.mean() - 0.3) < 4 * 0.05 / np.sqrt(200)
+    assert abs(drawn.std() - 0.05) < 4 * 0.05 / np.sqrt(2 * 200)
+    assert abs(uniform.mean() - 0.5) < 4 / np.sqrt(12 * 200)
+    assert abs(uniform.std() - 1 / np.sqrt(12)) < 4 / np.sqrt(180 * 200 * 4 / 12)
 
 
 def test_categories_are_drawn_as_often_as_they_are_believed():
@@ -37,7 +39,7 @@ def test_categories_are_drawn_as_often_as_they_are_believed():
     prior = Prior(DICE, threes)
     draws = jax.vmap(
         lambda number: believed(DICE, prior, trials, jax.random.key(1), number[None])
-    )(jnp.arange(300))
+    )(2 * jnp.arange(300))
     share = np.mean([DICE.decode(x)["a"] == 3 for x in np.asarray(draws[:, 0])])
     assert abs(share - 0.9) < 4 * np.sqrt(0.9 * 0.1 / 300)
 
