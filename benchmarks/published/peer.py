@@ -48,10 +48,7 @@ def _cube(d: int) -> torch.Tensor:
     return torch.stack([torch.zeros(d), torch.ones(d)]).double()
 
 
-def _fitted(x, y, variance=None, kernel=None) -> SingleTaskGP:
-    model = SingleTaskGP(
-        x, y, variance, covar_module=kernel, outcome_transform=Standardize(1)
-    )
+def _fitted(model):
     botorch.fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 
@@ -155,7 +152,7 @@ def _from_box(x, y, g, center, length) -> np.ndarray:
     d = x.shape[1]
     observed = _tensor(x)
 
-    def model(values):
+    def modeled(values):
         kernel = gpytorch.kernels.ScaleKernel(
             gpytorch.kernels.MaternKernel(
                 nu=2.5,
@@ -163,7 +160,17 @@ def _from_box(x, y, g, center, length) -> np.ndarray:
                 lengthscale_constraint=gpytorch.constraints.Interval(0.005, 4.0),
             )
         )
-        return _fitted(observed, _tensor(values)[:, None], kernel=kernel)
+        likelihood = gpytorch.likelihoods.GaussianLikelihood(
+            noise_constraint=gpytorch.constraints.Interval(1e-8, 1e-3)
+        )
+        model = SingleTaskGP(
+            observed,
+            _tensor(values)[:, None],
+            likelihood=likelihood,
+            covar_module=kernel,
+            outcome_transform=Standardize(1),
+        )
+        return _fitted(model)
 
     middle = _tensor(center)
     low, high = (middle - length / 2).clamp(0, 1), (middle + length / 2).clamp(0, 1)
@@ -172,8 +179,8 @@ def _from_box(x, y, g, center, length) -> np.ndarray:
     one = torch.randint(0, d, (2000,))
     moved[torch.arange(2000), one] = True
     candidates = torch.where(moved, low + (high - low) * draws, middle)
-    objective = model(y)
-    constraints = ModelListGP(*(model(g[:, j]) for j in range(g.shape[1])))
+    objective = modeled(y)
+    constraints = ModelListGP(*(modeled(g[:, j]) for j in range(g.shape[1])))
     with torch.no_grad(), gpytorch.settings.max_cholesky_size(float("inf")):
         sampler = ConstrainedMaxPosteriorSampling(
             objective, constraints, replacement=False
@@ -203,8 +210,7 @@ def _fidelity_model(x: np.ndarray) -> SingleTaskMultiFidelityGP:
     model = SingleTaskMultiFidelityGP(
         _tensor(x), y, data_fidelities=[6], outcome_transform=Standardize(1)
     )
-    botorch.fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return model
+    return _fitted(model)
 
 
 def _at_full_fidelity(model) -> FixedFeatureAcquisitionFunction:
