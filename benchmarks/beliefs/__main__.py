@@ -28,10 +28,9 @@ def prior(problem: problems.Problem, right: bool):
         x = problem.space.sample(jax.random.key(1), 512)
         center = np.asarray(x[jnp.argmax(jax.vmap(problem.fn)(x))])
     names = problem.space.names
-    ranges = {
-        c.name: (c.parameter.low, c.parameter.high) for c in problem.space.columns
-    }
-    low, high = (np.array([ranges[name][i] for name in names]) for i in (0, 1))
+    parameters = [column.parameter for column in problem.space.columns]
+    low = np.array([parameter.low for parameter in parameters])
+    high = np.array([parameter.high for parameter in parameters])
 
     def log_density(values):
         x = jnp.stack([values[name] for name in names])

@@ -217,7 +217,7 @@ class TuRBO(Strategy):
         own_key = jax.random.fold_in(key, numbers[0])
         belief, surrogate = self.model.believe(memory.surrogate, own, own_key)
         memory = dataclasses.replace(memory, surrogate=surrogate)
-        center = own.x[_order(self._believed(own, belief, surrogate))[0]]
+        center = own.x[_order(self._denoised(own, belief, surrogate))[0]]
         scales = _scales(surrogate.parameters, self.space.num_columns)
         low, high = self._box(center, memory.length * scales)
         if not self.thompson:
@@ -240,7 +240,7 @@ class TuRBO(Strategy):
         room = trials.grow(trials.capacity + numbers.shape[0])
         return jax.lax.scan(choose, room, (numbers, draws))[1], memory
 
-    def _believed(self, own: Trials, belief: Belief, fit: Fit) -> Trials:
+    def _denoised(self, own: Trials, belief: Belief, fit: Fit) -> Trials:
         """The same, with posterior means for values where the model found noise."""
         mean, _ = jax.vmap(belief.objectives.observed.marginal)(own.x)
         y = jnp.where(fit.found_noise, mean, own.y)

@@ -230,7 +230,7 @@ def test_under_noise_the_luckiest_is_neither_recommended_nor_the_center():
     assert int(jnp.argmin(jnp.where(trials.done, trials.y[:, 0], jnp.inf))) == 11
     assert abs(float(strategy.recommend(state).x[0]) - 0.3) < 0.15
     belief, fit = strategy.model.believe(fit, trials, state.key)
-    center = _order(strategy._believed(trials, belief, fit))[0]
+    center = _order(strategy._denoised(trials, belief, fit))[0]
     assert abs(float(trials.x[center, 0]) - 0.3) < 0.15
 
 
@@ -241,5 +241,5 @@ def test_without_noise_values_are_believed():
     )
     fit = strategy.model.unfitted(trials)
     belief, fit = strategy.model.believe(fit, trials, state.key)
-    found = strategy._believed(trials, belief, fit)
+    found = strategy._denoised(trials, belief, fit)
     np.testing.assert_array_equal(found.y, trials.y)
