@@ -5,17 +5,23 @@ import concurrent.futures
 import multiprocessing
 import pathlib
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.regret import scoring, store
 from benchmarks.regret.peers import PEERS
 from benchmarks.regret.report import report
-from benchmarks.regret.runs import known, one_run
-from benchmarks.regret.suites import SUITES, suite
+from benchmarks.regret.runs import cases_of, known, one_run
+from benchmarks.regret.suites import SUITES
 
 _HERE = pathlib.Path(__file__).parent
 
 Task = tuple[str, str, str, int]
 """Suite, strategy, problem, seed."""
+
+_keeping = threading.Lock()
 
 
 def chosen(given: str | None, names: tuple[str, ...], option: str) -> list[str]:
@@ -33,7 +39,7 @@ def tasks(arguments: argparse.Namespace) -> list[Task]:
     strategies = chosen(arguments.strategies, known(), "--strategies")
     for name in chosen(arguments.suites, tuple(SUITES), "--suites"):
         try:
-            cases = suite(name)
+            cases = cases_of(name)
             scoring.keep(name, cases)
         except (ValueError, FileNotFoundError) as e:
             sys.exit(f"--suites: {name}: {e}")
@@ -58,24 +64,51 @@ def tasks(arguments: argparse.Namespace) -> list[Task]:
     return found
 
 
+def shares(todo: list[Task]) -> list[list[Task]]:
+    """What one process does in a row: ours compile once for a strategy and a space."""
+    found: dict[Any, list[Task]] = {}
+    for task in todo:
+        suite, strategy, problem, _ = task
+        peer = strategy in PEERS
+        share = task if peer else (strategy, cases_of(suite)[problem].space)
+        found.setdefault(share, []).append(task)
+    return list(found.values())
+
+
 def _keep(task: Task, record: store.Record) -> None:
-    store.save(task[1], record)
     result = record.error or f"{record.chosen:.3g} {record.cpu_seconds:.1f} s"
-    print(*task, result, flush=True)
+    with _keeping:
+        store.save(task[1], record)
+        print(*task, result, flush=True)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     todo = tasks(arguments)
+    began = time.monotonic()
     print(f"{len(todo)} runs to do", flush=True)
-    if arguments.workers == 1:
+    _do(todo, arguments.workers)
+    print(f"{len(todo)} runs in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _do(todo: list[Task], workers: int) -> None:
+    if workers == 1:
         for task in todo:
             _keep(task, one_run(*task))
         return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(arguments.workers, context) as pool:
-        futures = {pool.submit(one_run, *task): task for task in todo}
+    left = iter(shares(todo))
+    with concurrent.futures.ThreadPoolExecutor(workers) as threads:
+        futures = [threads.submit(_work, left) for _ in range(workers)]
         for future in concurrent.futures.as_completed(futures):
-            _keep(futures[future], future.result())
+            future.result()
+
+
+def _work(left: Iterator[list[Task]]) -> None:
+    """Does shares in a process of its own until none is left."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as process:
+        for share in left:
+            for task in share:
+                _keep(task, process.submit(one_run, *task).result())
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.regret.case import Case, Objective, Run, initial_points
-from bojax import acquisitions, strategies, surrogates
-from bojax._numerics import bucket
+from bojax import Study, acquisitions, strategies, surrogates
 from bojax._sobol import sobol
 from bojax.surrogates import GP, kernels, priors
 from bojax.surrogates.outcomes import unchanged
@@ -21,7 +20,7 @@ Design = Callable[[Case, int], np.ndarray]
 
 
 def bojax_run(factory: Callable[[Any], Any], design: Design | None = None) -> Run:
-    """A run of a strategy by the pure layer, as a study makes it: in double precision.
+    """A strategy in the hands of a study.
 
     Args:
         factory: space -> strategy.
@@ -31,22 +30,17 @@ def bojax_run(factory: Callable[[Any], Any], design: Design | None = None) -> Ru
     def run(objective: Objective, x0: np.ndarray, seed: int) -> int | None:
         if design is not None:
             x0 = design(objective.case, seed)
-        y0 = [objective(point) for point in x0]
-        with jax.enable_x64(True):
-            strategy = factory(objective.case.space)
-            state = strategy.init(jax.random.key(seed), capacity=bucket(len(x0)))
-            state = strategy.observe(state, jnp.asarray(x0), jnp.asarray(y0))
-            while objective.left:
-                needed = bucket(len(objective.y) + 1)
-                if needed > state.trials.capacity:
-                    state = strategy.grow(state, needed)
-                points, state = strategy.ask(state)
-                value = objective(np.asarray(points.x[0]))
-                state = strategy.tell(state, points, jnp.asarray([value]))
-            # Without noise the least value is the one to go home with.
-            if not objective.case.noisy:
-                return None
-            return int(strategy.recommend(state).row)
+        space = objective.case.space
+        study = Study(space, factory(space), key=seed)
+        for point in x0:
+            study.observe(space.decode(point), objective(point))
+        while objective.left:
+            trial = study.ask()
+            study.tell(trial, objective(space.encode(trial.config)))
+        # Without noise the least value is the one to go home with.
+        if not objective.case.noisy or study.best is None:
+            return None
+        return study.best.number
 
     return run
 

@@ -27,7 +27,8 @@ def _source() -> str:
 # Taken when the source is imported: it may be edited during a long series of runs.
 _SOURCE = _source()
 
-_cases = functools.cache(suite)
+cases_of = functools.cache(suite)
+"""The problems of a suite, made once."""
 
 
 def known() -> tuple[str, ...]:
@@ -37,7 +38,7 @@ def known() -> tuple[str, ...]:
 
 def one_run(suite_name: str, strategy: str, name: str, seed: int) -> Record:
     """Run a contender once, on one BLAS thread. What it raises becomes the error."""
-    case = _cases(suite_name)[name]
+    case = cases_of(suite_name)[name]
     if strategy in PEERS:
         run, used = PEERS[strategy].run, PEERS[strategy].versions
     else:

@@ -177,6 +177,34 @@ def test_a_strategy_of_ours_runs_to_the_end():
     assert np.all(np.diff(found.regret) <= 0)
 
 
+def test_what_shares_a_space_is_compiled_in_one_process(monkeypatch):
+    monkeypatch.setattr(store, "load", lambda name: {})
+    both = "bojax,bojax-random,optuna-gp"
+    monkeypatch.setitem(PEERS, "optuna-gp", Peer(lambda *_: None, {}, ""))
+    chosen = {"problems": "branin,camelback,hartmann3", "first": 2}
+    todo = command.tasks(options(strategies=both, **chosen))
+    shares = command.shares(todo)
+    assert sorted(map(len, shares)) == [1] * 6 + [2, 2, 4, 4]
+    assert sorted(task for share in shares for task in share) == sorted(todo)
+
+
+def test_two_processes_keep_every_run_or_say_what_broke(monkeypatch):
+    kept = {}
+    monkeypatch.setattr(store, "load", lambda name: {})
+    monkeypatch.setattr(
+        store, "save", lambda name, run: kept.update({run.problem: run})
+    )
+    two = options(problems="branin,hartmann3", workers=2)
+    command._run(two)
+    assert set(kept) == {"branin", "hartmann3"}
+    for problem, run in kept.items():
+        alone = runs.one_run("hpolib", "bojax-random", problem, 1000)
+        np.testing.assert_array_equal(run.regret, alone.regret)
+    monkeypatch.setattr(command, "tasks", lambda _: [("hpolib", "no one", "levy", 0)])
+    with pytest.raises(KeyError, match="no one"):
+        command._run(two)
+
+
 def test_tables_return_a_repeat_and_are_scored_by_the_mean(monkeypatch):
     from benchmarks.regret.suites import tables
 
