@@ -28,15 +28,24 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
     torch.manual_seed(seed)
     case = objective.case
     unordered = [i for i, flag in enumerate(case.categorical) if flag]
-    values = {
-        i: [(j + 0.5) / k for j in range(k)] for i, k in enumerate(case.levels) if k
+    # Of k values in order the first is 0 and the last 1, as it normalizes integers.
+    steps = np.array([max(k - 1, 1) for k in case.levels], float)
+    steps[unordered] = 1.0
+    ordered = {
+        i: [j / steps[i] for j in range(k)]
+        for i, k in enumerate(case.levels)
+        if k and i not in unordered
     }
+    categories = {i: [float(j) for j in range(case.levels[i])] for i in unordered}
     bounds = torch.tensor([[0.0], [1.0]], dtype=torch.double)
     bounds = bounds.repeat(1, len(case.levels))
+    for i in unordered:
+        bounds[1, i] = case.levels[i] - 1.0
     for point in x0:
         objective(point)
     while objective.left:
-        x = torch.tensor(np.array(objective.x), dtype=torch.double)
+        numbers = np.array([case.numbers(point) for point in objective.x], float)
+        x = torch.tensor(numbers / steps, dtype=torch.double)
         y = -torch.tensor(objective.y, dtype=torch.double)[:, None]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -48,14 +57,12 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
             best = model.posterior(x).mean.max() if case.noisy else y.max()
             acquisition = LogExpectedImprovement(model, best_f=best.detach())
-            if values:
+            if ordered or categories:
                 found, _ = optimize_acqf_mixed_alternating(
                     acquisition,
                     bounds,
-                    discrete_dims={
-                        i: v for i, v in values.items() if i not in unordered
-                    },
-                    cat_dims={i: values[i] for i in unordered},
+                    discrete_dims=ordered,
+                    cat_dims=categories,
                     num_restarts=10,
                     raw_samples=512,
                 )
@@ -63,4 +70,6 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
                 found, _ = optimize_acqf(
                     acquisition, bounds, q=1, num_restarts=10, raw_samples=512
                 )
-        objective(found[0].detach().numpy())
+        found = found[0].detach().numpy()
+        chosen = np.where(case.levels, np.rint(found * steps), found)
+        objective(case.point(chosen))
