@@ -174,8 +174,9 @@ class Converged:
         if succeeded < max(least, 2):
             self.bounds.append(math.nan)
             return
+        search = study._search
         found = in_double(
-            _bound, study._searcher, study._state, np.float64(self.num_deviations)
+            _bound, search.strategy, search.state, np.float64(self.num_deviations)
         )
         bound, first, restarts = (held.numpy() for held in found)
         self.bounds.append(float(bound))

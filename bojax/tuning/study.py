@@ -7,19 +7,18 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, overload, runtime_checkable
+from typing import Any, Protocol, cast, overload, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from bojax import strategies
-from bojax._numerics import bucket
-from bojax._precision import Held, hold, in_double
-from bojax.data import Decision, Outcome, Points
+from bojax.data import Decision, Points
 from bojax.space import Space
-from bojax.strategies import Recommendation, State, Strategy
+from bojax.strategies import Strategy
+from bojax.tuning.search import Search
 from bojax.tuning.trial import Folders, Measured, Trial, measured
 
 
@@ -144,13 +143,8 @@ class Study:
         self._best_y = math.inf
         self._curves: list[Float[np.ndarray, " t"]] = []
         self._queue: list[tuple[dict, Float[np.ndarray, " d"]]] = []
-        # Calls to the strategy that are still to be made: see _catch_up.
-        self._journal: list[tuple] = []
-        self._capacity = bucket(1)
-        self._searcher = hold(strategy)
-        counts = (len(directions), self.num_constraints)
-        self._state: Held = in_double(
-            _init, self._searcher, self._key, self._capacity, counts
+        self._search = Search(
+            strategy, self._key, len(directions), self.num_constraints
         )
         self._lock = threading.RLock()
 
@@ -179,8 +173,8 @@ class Study:
                 return self._best
             finished = sum(trial.finished for trial in self._trials)
             if self._recommended is None or self._recommended[0] != finished:
-                found = in_double(_recommend, self._searcher, self._state).numpy()
-                self._recommended = finished, self._trials[int(found.row)]
+                row = self._search.recommended()
+                self._recommended = finished, self._trials[row]
             return self._recommended[1]
 
     def _is_noisy(self) -> bool:
@@ -195,7 +189,7 @@ class Study:
                     or values.setdefault(point, trial.value) != trial.value
                 ):
                     return True
-        return bool(in_double(_fitted_noise, self._searcher, self._state).numpy())
+        return self._search.fitted_noise()
 
     @property
     def front(self) -> list[Trial]:
@@ -254,7 +248,7 @@ class Study:
             self._check_running(trial)
             trial.duration = max(0.0, time.time() - trial._began)
             columns = self._record(trial, told)
-            self._journal.append((_tell, trial._points, *columns))
+            self._search.tell(cast(Points, trial._points), *columns)
             self._catch_up()
 
     def report(self, trial: Trial, step: int, value: Any) -> Decision:
@@ -314,7 +308,7 @@ class Study:
             self._catch_up(room=1)
             trial = self._new_trial(dict(config))
             columns = self._record(trial, told)
-            self._journal.append((_observe, x[None], *columns))
+            self._search.observe(x[None], *columns)
             self._trials.append(trial)
             self._catch_up()
         return trial
@@ -322,15 +316,14 @@ class Study:
     def _ask(self, count: int) -> list[Trial]:
         self._catch_up(room=count)
         queued = self._queue[:count]
-        state, configs, points = self._state, [], []
+        state, configs, points = self._search.state, [], []
         if queued:
             x = np.stack([x for _, x in queued])
-            reserved, state = in_double(_reserve, self._searcher, state, x)
-            points += _rows(reserved)
+            reserved, state = self._search.reserve(state, x)
+            points += reserved
             configs += [config for config, _ in queued]
         if count > len(queued):
-            new, state = in_double(_ask, self._searcher, state, count - len(queued))
-            new = _rows(new)
+            new, state = self._search.ask(state, count - len(queued))
             if not np.all(getattr(state.numpy().memory, "trusted", True)):
                 warnings.warn(
                     "the surrogate's covariance could not be factorized: what is asked "
@@ -344,7 +337,7 @@ class Study:
         trials = []
         for offset, (config, point) in enumerate(zip(configs, points, strict=True)):
             trials.append(self._new_trial(config, start + offset, point))
-        self._state = state
+        self._search.state = state
         self._trials += trials
         del self._queue[: len(queued)]
         return trials
@@ -395,20 +388,7 @@ class Study:
         return values[None], variances[None], constraints[None], np.array([told.cost])
 
     def _catch_up(self, room: int = 0) -> None:
-        """Brings the strategy's state up to what was told, and makes room.
-
-        What was told is written to the journal first, so that nothing is lost where
-        this is interrupted: the next call makes it good.
-        """
-        while self._journal:
-            verb, *args = self._journal[0]
-            self._state = in_double(verb, self._searcher, self._state, *args)
-            del self._journal[0]
-        needed = len(self._trials) + room
-        if needed > self._capacity:
-            larger = bucket(needed)
-            self._state = in_double(_grow, self._searcher, self._state, larger)
-            self._capacity = larger
+        self._search.catch_up(len(self._trials) + room)
 
     def _check_running(self, trial: Trial) -> None:
         _check_type("trial", trial, Trial)
@@ -447,52 +427,6 @@ class Study:
     def __setstate__(self, kept: dict) -> None:
         self.__dict__.update(kept)
         self._lock = threading.RLock()
-
-
-# Module-level functions, so that the door compiles each once for equal strategies.
-
-
-def _init(
-    strategy: Strategy, key: PRNGKeyArray, capacity: int, counts: tuple[int, int]
-) -> State:
-    return strategy.init(key, capacity, *counts)
-
-
-def _ask(strategy: Strategy, state: State, q: int) -> tuple[Points, State]:
-    return strategy.ask(state, q)
-
-
-def _reserve(strategy: Strategy, state: State, x: Array) -> tuple[Points, State]:
-    return strategy.reserve(state, x)
-
-
-def _tell(strategy: Strategy, state: State, points: Points, *told: Array) -> State:
-    return strategy.tell(state, points, Outcome(*told))
-
-
-def _observe(strategy: Strategy, state: State, x: Array, *told: Array) -> State:
-    return strategy.observe(state, x, Outcome(*told))
-
-
-def _grow(strategy: Strategy, state: State, capacity: int) -> State:
-    return strategy.grow(state, capacity)
-
-
-def _recommend(strategy: Strategy, state: State) -> Recommendation:
-    return strategy.recommend(state, noisy=True)
-
-
-def _fitted_noise(strategy: Strategy, state: State) -> Array:
-    return strategy.fitted_noise(state.memory)
-
-
-def _rows(held: Held) -> list[Points]:
-    """A batch of points, one by one."""
-    points = held.numpy()
-    return [
-        jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], points)
-        for row in range(len(points.x))
-    ]
 
 
 def _as_key(key: Any) -> PRNGKeyArray:

@@ -29,7 +29,7 @@ def test_the_front_is_what_nothing_beats_in_every_objective(two):
     assert two.num_objectives == 2
     assert two.trials[0].value == (1.0, 1.0)
     np.testing.assert_array_equal(
-        two._state.numpy().trials.y[:5],
+        two._search.state.numpy().trials.y[:5],
         [[1, -1], [2, -2], [2, -1], [0.5, 0], [2, -2]],
     )
 

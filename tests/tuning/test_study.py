@@ -22,7 +22,7 @@ def study(space, strategy):
 
 def table(study):
     """The rows in use of the strategy's table: status, y, variance, number."""
-    trials = study._state.numpy().trials
+    trials = study._search.state.numpy().trials
     used = slice(0, int(trials.size))
     assert not trials.overflow
     return (
@@ -253,7 +253,7 @@ def test_a_replay_of_what_was_asked_and_told_rebuilds_the_state(space):
     trials = replayed.ask(3)
     for number in (2, 0):
         replayed.tell(trials[number], values[number])
-    left, right = study._state.numpy(), replayed._state.numpy()
+    left, right = study._search.state.numpy(), replayed._search.state.numpy()
     assert jax.tree.structure(left) == jax.tree.structure(right)
     for one, other in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
         if one is not left.key:
@@ -264,7 +264,7 @@ def test_a_replay_of_what_was_asked_and_told_rebuilds_the_state(space):
 def test_a_tell_that_was_interrupted_is_made_good_by_the_next_call(study, monkeypatch):
     first, second = study.ask(2)
     with monkeypatch.context() as patch:
-        patch.setattr(f"{Study.__module__}.in_double", interrupt)
+        patch.setattr("bojax.tuning.search.in_double", interrupt)
         with pytest.raises(KeyboardInterrupt):
             study.tell(first, 0.5)
     assert first.value == 0.5
