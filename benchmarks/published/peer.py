@@ -233,7 +233,7 @@ def _by_knowledge(model) -> np.ndarray:
         num_fantasies=128,
         current_value=now,
         cost_aware_utility=InverseCostWeightedUtility(cost_model=cost),
-        project=lambda x: project_to_target_fidelity(X=x, target_fidelities=target),
+        project=lambda X: project_to_target_fidelity(X, target, 7),
     )
     chosen, _ = optimize_acqf_mixed(
         acquisition,
