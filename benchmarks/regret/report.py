@@ -145,7 +145,8 @@ def costs(runs: Runs) -> str:
     title = (
         "Mean over problems of the mean of log10 of the regret of the least value so "
         "far, after shares of the budget, of those who ran every problem, and CPU "
-        "seconds of a run at the median (compilation, once a problem, is above it):"
+        "seconds of a run at the median (of compilation, once for all problems of a "
+        "size, it knows nothing):"
     )
     return f"{title}\n\n{markdown(head, rows)}"
 
