@@ -104,7 +104,9 @@ class Converged:
 
     A model that has learned one valley well can be sure, and wrong, that there is no
     other. So where the strategy begins anew (`BayesOpt(restart_below=...)`) the run
-    goes on until another search has converged too; see `benchmarks/convergence`.
+    goes on until another search has converged too. By default each search is polished
+    for long; `BayesOpt(restart_below=1e-3)` begins the next one sooner and so ends the
+    run sooner. See `benchmarks/convergence`.
 
     Args:
         tolerance: regret that is as good as none, in units of the objective.
