@@ -69,8 +69,8 @@ def main() -> None:
         if counts:
             span = f"{np.median(counts):.0f} ({min(counts)} to {max(counts)})"
         lines.append(
-            f"| {name} | {searches} | {below:g} | {len(ended)} of {len(runs)} | {span} | "
-            f"{rightly} of {len(ended)} | {np.median(regrets):.2g} "
+            f"| {name} | {searches} | {below:g} | {len(ended)} of {len(runs)} "
+            f"| {span} | {rightly} of {len(ended)} | {np.median(regrets):.2g} "
             f"({max(regrets):.2g}) |"
         )
         print(lines[-1], flush=True)
