@@ -8,6 +8,9 @@ is written beside the memory first.
 
 Numbers that index are unsigned: a signed one might be negative, and NumPy's meaning of
 that keeps loops from being vectorized.
+
+All of it is one file, because numba keeps what it compiled by the file of the function
+that was called, and would not see that one which it inlines from elsewhere has changed.
 """
 
 from typing import NamedTuple
