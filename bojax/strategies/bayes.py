@@ -96,7 +96,7 @@ class BayesOpt(Strategy):
         restart_below: the expected improvement, in standard deviations of the values,
             below which a search has converged and another begins; 0 for never. Only of
             one objective with `LogEI` alone: no constraints, learned failures,
-            fidelities, cost or prior.
+            fidelities, cost or prior; and not while the model finds noise.
         cost: of an evaluation, by which what is gained is divided, see `PerCost`: a
             module-level function of the values of a point in natural units, or True to
             learn it from `Outcome.cost`. Of a space with fidelities, False stands for
@@ -249,7 +249,11 @@ class BayesOpt(Strategy):
         return plain and alone and not fidelity and self.restart_below > 0
 
     def _begun(self, memory: Memory, number: Int[Array, ""]) -> Memory:
-        """The same, or with a search that begins anew with this draw."""
+        """The same, or with a search that begins anew with this draw.
+
+        Where the model found noise, with none: there the luckiest value makes gains
+        look small long before the search has converged.
+        """
         threshold = math.log(self.restart_below)
         gain = jnp.where(memory.first < 0, memory.gain, memory.gain_anew)
         begun = dataclasses.replace(
@@ -258,7 +262,9 @@ class BayesOpt(Strategy):
             first=number,
             gain_anew=jnp.zeros_like(memory.gain_anew),
         )
-        return select(gain < threshold, begun, memory)
+        memory = select(gain < threshold, begun, memory)
+        alone = dataclasses.replace(memory, first=jnp.full_like(memory.first, -1))
+        return select(memory.whole.found_noise, alone, memory)
 
     def _propose(
         self,

@@ -91,7 +91,7 @@ def _bound(
     strategy: BayesOpt, state: State, width: Any
 ) -> tuple[Float[Array, ""], Int[Array, ""], Bool[Array, ""]]:
     """The bound, where the latest search began, and whether others ever will."""
-    restarts = jnp.asarray(strategy.restarts(state.trials))
+    restarts = strategy.restarts(state.trials) & ~strategy.fitted_noise(state.memory)
     return regret_bound(strategy, state, width), state.memory.first, restarts
 
 
@@ -103,10 +103,10 @@ class Converged:
     tolerance `patience` times in a row. Only for `BayesOpt`: the others have no model.
 
     A model that has learned one valley well can be sure, and wrong, that there is no
-    other. So where the strategy begins anew (`BayesOpt(restart_below=...)`) the run
-    goes on until another search has converged too. By default each search is polished
-    for long; `BayesOpt(restart_below=1e-3)` begins the next one sooner and so ends the
-    run sooner. See `benchmarks/convergence`.
+    other. So where the strategy begins anew (`BayesOpt(restart_below=...)`), which it
+    does not under noise, the run goes on until another search has converged too. By
+    default each search is polished for long; `BayesOpt(restart_below=1e-3)` begins the
+    next one sooner and so ends the run sooner. See `benchmarks/convergence`.
 
     Args:
         tolerance: regret that is as good as none, in units of the objective.
