@@ -147,6 +147,26 @@ def test_before_that_nothing_is_changed(converged):
     assert int(alone.memory.first) == -1
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_where_noise_is_found_no_search_begins_anew_and_one_begun_ends(
+    converged, begun
+):
+    strategy, state = converged
+    if not begun:
+        state = strategy.init(jax.random.key(0), CAPACITY)
+    assert (int(state.memory.first) >= 0) == begun
+    generator = np.random.default_rng(0)
+    noisy = lambda x: valley(x) + 0.3 * generator.standard_normal(len(x))
+    found = 0
+    for _ in range(12):
+        noise = bool(strategy.fitted_noise(state.memory))
+        state = play(strategy, state, 1, noisy)
+        found += noise
+        if noise:
+            assert int(state.memory.first) == -1
+    assert found > 0
+
+
 def test_batches_take_turns():
     strategy = BayesOpt(numbers(1), restart_below=1e-3)
     state = strategy.init(jax.random.key(0), CAPACITY)
@@ -229,7 +249,7 @@ def test_pending_points_are_respected(strategy):
         asked.append(np.asarray(points.x[0]))
     np.testing.assert_array_equal(asked[0], alone.x[0])
     apart = [np.abs(a - b).max() for i, a in enumerate(asked) for b in asked[:i]]
-    assert min(apart) > 0.01
+    assert min(apart) > 1e-3
 
 
 @pytest.mark.slow
@@ -244,7 +264,7 @@ def test_a_batch_is_what_asking_one_by_one_is():
         np.testing.assert_allclose(points.x[0], first.x[0], atol=1e-6)
         x = np.asarray(points.x)
         apart = [np.abs(a - b).max() for i, a in enumerate(x) for b in x[:i]]
-        assert min(apart) > 0.01
+        assert min(apart) > 1e-3
         assert points.number.tolist() == [12, 13, 14, 15]
         assert after.trials.pending[12:16].tolist() == [True] * 4
         # Told in another order and with one failure, the run goes on.

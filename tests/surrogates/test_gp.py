@@ -510,8 +510,11 @@ def test_everything_is_finite_and_sane_whatever_the_data(x64, kind, size):
     if kind in ("constant", "one point, one value", "zero"):
         np.testing.assert_allclose(means, y[0], rtol=1e-6)
     if kind == "repeated":
-        # Averaged, then pulled towards the mean by the prior, which is the same.
-        np.testing.assert_allclose(means[1], y.mean(), rtol=1e-5)
+        # Averaged, then pulled towards the mean by the prior, which is the same. A fit
+        # ends within a millionth of some 100 nats: of the mean of as many values, in
+        # their deviations, that leaves the root of 2e-4 / ROWS.
+        atol = np.sqrt(2e-4 / ROWS) * unit * (y / unit).std()
+        np.testing.assert_allclose(means[1], y.mean(), rtol=0, atol=atol)
     if size == "ordinary" and kind != "none":
         assert bool(jnp.all(jnp.isfinite(variances)))
         assert float(variances[1]) <= float(variances.max())

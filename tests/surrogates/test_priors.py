@@ -92,6 +92,13 @@ def test_viziers_are_those_of_its_report():
         assert_equal_up_to_a_constant(log_density(published[name]), theirs)
 
 
+def test_noise_of_the_default_may_be_none_or_all_there_is():
+    noise = priors.short(6)["log_noise"]
+    for share in (1.0, 1e-6):
+        assert noise.log_density(jnp.log(share)) >= -2.0
+    assert noise.log_density(jnp.log(1e-10)) < -5.0
+
+
 CHOICES = [priors.optuna, priors.botorch, priors.vizier, priors.short]
 
 

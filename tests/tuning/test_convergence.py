@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 import bojax
@@ -43,6 +44,19 @@ def test_goes_on_until_another_search_has_converged():
     assert result.message.startswith("converged")
     # The first two bounds under the tolerance were not enough.
     assert sum(bound <= 1e-2 for bound in stop.bounds) > 2
+
+
+def test_under_noise_no_other_search_is_waited_for():
+    generator = np.random.default_rng(0)
+
+    def noisy(config):
+        return bowl(config) + 0.03 * generator.standard_normal()
+
+    stop = Converged(tolerance=0.3, patience=2)
+    result = bojax.minimize(noisy, SPACE, 40, callbacks=[stop], progress=False)
+    assert result.message.startswith("converged")
+    # Of the first two bounds under the tolerance, the second ended the run.
+    assert sum(bound <= 0.3 for bound in stop.bounds) == 2
 
 
 def test_ends_a_run_that_learns_where_trials_fail():
