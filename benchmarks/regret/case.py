@@ -82,8 +82,9 @@ class Objective:
         self.seconds: list[float] = []
         self.elsewhere = 0.0
         """Seconds of CPU that the contender has taken in another process."""
-        self._away = 0.0
-        self._start = time.process_time()
+        # Whole nanoseconds: rounding would have time run backward.
+        self._away = 0
+        self._start = time.process_time_ns()
 
     @property
     def left(self) -> int:
@@ -94,19 +95,21 @@ class Objective:
         """The value at a point, to be minimized."""
         if not self.left:
             raise RuntimeError(f"more than {self.case.num_trials} evaluations")
-        called, elapsed = time.process_time(), self.elapsed()
+        called = time.process_time_ns()
         x = np.clip(np.asarray(x, np.float64), 0, 1)
         value = self.case.measure(x, self.seed, len(self.y))
         self.x.append(x)
         self.y.append(value)
-        self.seconds.append(elapsed)
-        self._away += time.process_time() - called
+        self.seconds.append(self._elapsed(called))
+        self._away += time.process_time_ns() - called
         return value
 
     def elapsed(self) -> float:
         """Seconds of CPU that the contender has taken so far, evaluations apart."""
-        here = time.process_time() - self._start - self._away
-        return here + self.elsewhere
+        return self._elapsed(time.process_time_ns())
+
+    def _elapsed(self, now: int) -> float:
+        return (now - self._start - self._away) / 1e9 + self.elsewhere
 
     def regrets(self, chosen: int | None) -> tuple[np.ndarray, float]:
         """Regret of the least value so far, after each evaluation; and of the choice.
