@@ -53,6 +53,12 @@ def _with_priors(choice: Callable) -> Run:
     return _modeled(lambda space: GP(space, priors=choice(space.num_columns)))
 
 
+def little_noise(num_columns: int) -> priors.Priors:
+    """The default's, where noise is believed to be next to none."""
+    exact = priors.saas(num_columns)["log_noise"]
+    return {**priors.short(num_columns), "log_noise": exact}
+
+
 def _with_kernel(kind: Callable) -> Run:
     """With the default's priors, and where they start."""
 
@@ -92,6 +98,7 @@ CHOICES: dict[str, dict[str, Run]] = {
         "bojax-optuna-priors": _with_priors(priors.optuna),
         "bojax-vizier-priors": _with_priors(priors.vizier),
         "bojax-botorch-priors": _with_priors(priors.botorch),
+        "bojax-little-noise": _with_priors(little_noise),
     },
     "outcome": {
         "bojax-unchanged-outcome": bojax_run(
