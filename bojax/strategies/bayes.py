@@ -263,8 +263,8 @@ class BayesOpt(Strategy):
             gain_anew=jnp.zeros_like(memory.gain_anew),
         )
         memory = select(gain < threshold, begun, memory)
-        alone = dataclasses.replace(memory, first=jnp.full_like(memory.first, -1))
-        return select(memory.whole.found_noise, alone, memory)
+        first = jnp.where(memory.whole.found_noise, -1, memory.first)
+        return dataclasses.replace(memory, first=first)
 
     def _propose(
         self,

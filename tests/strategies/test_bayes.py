@@ -241,7 +241,8 @@ def test_infinite_values_are_failures(strategy):
 
 def test_pending_points_are_respected(strategy):
     """What a pending point is believed to be is what the next ones have to beat."""
-    state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 12)
+    # Far from converged: later on, points close to each other are worth asking for.
+    state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 6)
     alone, _ = strategy.ask(state)
     asked = []
     for _ in range(4):
@@ -249,7 +250,7 @@ def test_pending_points_are_respected(strategy):
         asked.append(np.asarray(points.x[0]))
     np.testing.assert_array_equal(asked[0], alone.x[0])
     apart = [np.abs(a - b).max() for i, a in enumerate(asked) for b in asked[:i]]
-    assert min(apart) > 1e-3
+    assert min(apart) > 0.01
 
 
 @pytest.mark.slow
@@ -258,20 +259,20 @@ def test_a_batch_is_what_asking_one_by_one_is():
     # Near a maximum, single precision could not tell where two programs put it.
     with jax.enable_x64(True):
         strategy = BayesOpt(BRANIN_SPACE)
-        state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 12)
+        state = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 6)
         points, after = strategy.ask(state, 4)
         first, _ = strategy.ask(state)
         np.testing.assert_allclose(points.x[0], first.x[0], atol=1e-6)
         x = np.asarray(points.x)
         apart = [np.abs(a - b).max() for i, a in enumerate(x) for b in x[:i]]
-        assert min(apart) > 1e-3
-        assert points.number.tolist() == [12, 13, 14, 15]
-        assert after.trials.pending[12:16].tolist() == [True] * 4
+        assert min(apart) > 0.01
+        assert points.number.tolist() == [6, 7, 8, 9]
+        assert after.trials.pending[6:10].tolist() == [True] * 4
         # Told in another order and with one failure, the run goes on.
         back = jax.tree.map(lambda leaf: leaf[::-1], points)
         y = branin(back.x).at[1].set(jnp.nan)
         after = play(strategy, strategy.tell(after, back, y), 1)
-        assert np.isfinite(after.trials.x[16]).all()
+        assert np.isfinite(after.trials.x[10]).all()
 
 
 @pytest.mark.parametrize("power", [-80, 80])
