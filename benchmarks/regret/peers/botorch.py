@@ -11,7 +11,8 @@ SETTINGS = (
     "fit_gpytorch_mll at each ask, LogExpectedImprovement over the least value "
     "measured (where there is noise: over the least posterior mean of a point "
     "measured), optimize_acqf with 10 restarts of 512 raw samples (where columns have "
-    "a few values: optimize_acqf_mixed_alternating with as many), double precision"
+    "a few values: optimize_acqf_mixed_alternating with as many, where all of them do: "
+    "optimize_acqf_discrete_local_search with as many), double precision"
 )
 
 
@@ -21,7 +22,11 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
     from botorch.acquisition import LogExpectedImprovement
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import MixedSingleTaskGP, SingleTaskGP
-    from botorch.optim import optimize_acqf, optimize_acqf_mixed_alternating
+    from botorch.optim import (
+        optimize_acqf,
+        optimize_acqf_discrete_local_search,
+        optimize_acqf_mixed_alternating,
+    )
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     torch.set_num_threads(1)
@@ -57,7 +62,16 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
             best = model.posterior(x).mean.max() if case.noisy else y.max()
             acquisition = LogExpectedImprovement(model, best_f=best.detach())
-            if ordered or categories:
+            if all(case.levels):
+                choices = {**ordered, **categories}
+                found, _ = optimize_acqf_discrete_local_search(
+                    acquisition,
+                    [torch.tensor(choices[i]).double() for i in sorted(choices)],
+                    q=1,
+                    num_restarts=10,
+                    raw_samples=512,
+                )
+            elif ordered or categories:
                 found, _ = optimize_acqf_mixed_alternating(
                     acquisition,
                     bounds,
