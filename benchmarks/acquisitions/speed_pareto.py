@@ -12,24 +12,23 @@ draw for draw. Batches are compared by BoTorch's qLogNEHVI of all 4 points at 1,
 samples.
 """
 
-import argparse
 import functools
-import importlib.metadata
-import os
-import pathlib
-import time
-import warnings
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-import threadpoolctl
 
 import bojax
 from benchmarks.acquisitions.peer import botorch_model
-from benchmarks.acquisitions.speed import believe
+from benchmarks.acquisitions.turns import (
+    Found,
+    believe,
+    command,
+    first_call,
+    ours,
+    take_turns,
+)
 from bojax import pareto, problems
 from bojax._numerics import bucket
 from bojax.strategies import BayesOpt
@@ -38,12 +37,6 @@ PROBLEM = problems.branin_currin()
 DEVIATION = np.array([15.19, 0.63])
 N, Q = 50, 4
 BOTORCH = {"BoTorch, 128 samples": 128, "BoTorch, 32 samples": 32}
-RESULTS = pathlib.Path(__file__).parent / "results"
-
-
-@eqx.filter_jit
-def choose(strategy, belief, key):
-    return strategy.choose(belief, key, jnp.arange(Q))[0]
 
 
 def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +52,6 @@ def points(seed: int) -> tuple[np.ndarray, np.ndarray]:
     x = np.concatenate([spread[: N // 2], near])
     y = np.asarray(jax.vmap(PROBLEM.fn)(jnp.asarray(x)))
     return x, y + DEVIATION * rng.normal(size=y.shape)
-
-
-def ours(strategy, belief, seed: int) -> np.ndarray:
-    return np.asarray(choose(strategy, belief, jax.random.key(seed)))
 
 
 def peer(objectives, reference: np.ndarray):
@@ -118,9 +107,9 @@ def judge(model, corner: list[float], batches: list[np.ndarray]) -> list[float]:
         return [float(acquisition(torch.tensor(np.array(x)))) for x in batches]
 
 
-def measure(repeats: int) -> tuple[dict, float]:
+def measure(repeats: int) -> tuple[Found, float]:
     """Seconds and joint values of each contender, in turns; seconds to compile."""
-    found = {}
+    found: Found = {}
     compiled = 0.0
     reference = np.array(PROBLEM.reference)
     strategy = BayesOpt(PROBLEM.space, reference=PROBLEM.reference)
@@ -130,76 +119,22 @@ def measure(repeats: int) -> tuple[dict, float]:
         told = bojax.Outcome(jnp.array(y))
         belief = believe(strategy, strategy.observe(state, jnp.array(x), told))
         model, corner = peer(belief.objectives, reference)
-        if seed == 0:
-            start = time.process_time()
-            ours(strategy, belief, 0)
-            compiled = time.process_time() - start
-            theirs(model, corner, 8, 0)
-        calls = {"bojax": functools.partial(ours, strategy, belief, seed)} | {
+        calls = {"bojax": functools.partial(ours, strategy, belief, Q, seed)} | {
             name: functools.partial(theirs, model, corner, num_samples, seed)
             for name, num_samples in BOTORCH.items()
         }
-        batches, names = [], list(np.roll(list(calls), seed))
-        for name in names:
-            start, wall = time.process_time(), time.perf_counter()
-            batches.append(calls[name]())
-            seconds = time.process_time() - start, time.perf_counter() - wall
-            found.setdefault(name, []).append([*seconds])
-        for name, value in zip(names, judge(model, corner, batches), strict=True):
-            found[name][-1].append(value)
+        if seed == 0:
+            compiled = first_call(calls["bojax"])
+            theirs(model, corner, 8, 0)
+        take_turns(found, calls, functools.partial(judge, model, corner), seed)
     return found, compiled
 
 
-def report(found: dict, compiled: float) -> str:
-    import torch
-
-    lines = [
-        "| | CPU s: median | range | wall s: median | times bojax's CPU "
-        "| joint qLogNEHVI: median |",
-        "|" + " --- |" * 6,
-    ]
-    unit = np.median([row[0] for row in found["bojax"]])
-    for name in ("bojax", *BOTORCH):
-        cpu, wall, value = np.array(found[name]).T
-        lines.append(
-            f"| {name} | {np.median(cpu):.3g} | {cpu.min():.3g} to {cpu.max():.3g} | "
-            f"{np.median(wall):.3g} | {np.median(cpu) / unit:.1f} | "
-            f"{np.median(value):.3f} |"
-        )
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}"
-        for name in ("jax", "torch", "botorch", "gpytorch")
-    )
-    lines += [
-        "",
-        f"- {len(found['bojax'])} repeats, each with other points and another fit",
-        f"- the first call of bojax, compilation included: {compiled:.1f} s of CPU",
-        f"- {versions}",
-        f"- threads: torch {torch.get_num_threads()}, XLA_FLAGS "
-        f"{os.environ.get('XLA_FLAGS', 'unset')}",
-        f"- load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end",
-    ]
-    return "\n".join(lines)
-
-
-def main() -> None:
-    import torch
-
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.acquisitions.speed_pareto"
-    )
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    with threadpoolctl.threadpool_limits(1), jax.enable_x64(True):
-        table = report(*measure(arguments.repeats))
-    about = __doc__.split("\n\n", 1)[1].strip()
-    text = f"# A batch of 4 by noisy hypervolume improvement\n\n{about}\n\n{table}\n"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "speed_pareto.md").write_text(text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    command(
+        "speed_pareto",
+        "A batch of 4 by noisy hypervolume improvement",
+        __doc__,
+        "joint qLogNEHVI",
+        measure,
+    )

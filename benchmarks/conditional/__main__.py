@@ -18,6 +18,7 @@ import numpy as np
 
 import bojax
 from benchmarks import rows
+from benchmarks.statistics import mean_interval
 from bojax import problems, strategies
 from bojax.space import Space
 from bojax.surrogates import GP
@@ -25,7 +26,6 @@ from bojax.surrogates.kernels import Mixed, Scale
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BUDGET, SEEDS, TOLERANCE = 200, range(100, 120), 0.01
-_RESAMPLES = 20_000
 
 
 def _unconditional(space: Space) -> Space:
@@ -99,10 +99,8 @@ def ratio(name: str, reference: str) -> tuple[float, float, float, int]:
     for seed in sorted(ours.keys() & theirs.keys()):
         (n, missed), (m, _) = until(ours[seed]), until(theirs[seed])
         logs.append(np.log((2 * n if missed else n) / m))
-    logs = np.array(logs)
-    drawn = np.random.default_rng(0).integers(len(logs), size=(_RESAMPLES, len(logs)))
-    low, high = np.quantile(logs[drawn].mean(axis=1), (0.025, 0.975))
-    return np.exp(logs.mean()), np.exp(low), np.exp(high), len(logs)
+    mean, (low, high) = mean_interval([np.array(logs)])
+    return float(np.exp(mean)), np.exp(low), np.exp(high), len(logs)
 
 
 def report() -> str:

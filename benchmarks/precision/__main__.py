@@ -13,6 +13,7 @@ import numpy as np
 
 import bojax
 from benchmarks import rows
+from benchmarks.statistics import mean_interval
 from bojax import problems, strategies
 
 RESULTS = pathlib.Path(__file__).parent / "results"
@@ -23,7 +24,6 @@ NAMES, NUM_TRIALS, SEEDS, FLOOR = (
     range(20),
     1e-5,
 )
-_RESAMPLES = 20_000
 
 
 def stored() -> dict[tuple[str, str, int], float]:
@@ -95,13 +95,10 @@ def report() -> str:
         if not len(pairs):
             continue
         logs = np.log10(np.maximum(pairs, FLOOR))
-        difference = logs[:, 0] - logs[:, 1]
-        shape = (_RESAMPLES, len(difference))
-        drawn = np.random.default_rng(0).integers(len(difference), size=shape)
-        low, high = np.quantile(difference[drawn].mean(axis=1), (0.025, 0.975))
+        difference, (low, high) = mean_interval([logs[:, 0] - logs[:, 1]])
         single, double = logs.mean(axis=0)
         lines.append(
-            f"| {name} | {single:.2f} | {double:.2f} | {difference.mean():+.2f} "
+            f"| {name} | {single:.2f} | {double:.2f} | {difference:+.2f} "
             f"[{low:+.2f}, {high:+.2f}] | {len(pairs)} |"
         )
     lines += ["", f"Ran with jax {importlib.metadata.version('jax')}.", ""]

@@ -20,6 +20,7 @@ import numpy as np
 import bojax
 from benchmarks import rows
 from benchmarks.regret.contenders import little_noise
+from benchmarks.statistics import mean_interval
 from bojax import problems, strategies
 from bojax.surrogates import GP
 
@@ -37,7 +38,6 @@ STRATEGIES = {
 }
 """The second believes that there is next to none: why the default does not."""
 POINTS = ("luckiest", "by_evidence", "declared")
-_RESAMPLES = 20_000
 
 
 def stored() -> dict[tuple[str, str, str, int], list[float]]:
@@ -88,14 +88,6 @@ def run() -> None:
         print(*row, flush=True)
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    drawn = np.random.default_rng(0).integers(
-        len(values), size=(_RESAMPLES, len(values))
-    )
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
 def report() -> str:
     """Means of the regrets, and paired differences to the luckiest, as markdown."""
     runs = stored()
@@ -119,7 +111,7 @@ def report() -> str:
         table = 100 * np.array(regrets)
         cells = [f"{table[:, 0].mean():.3g}"]
         for column in (1, 2):
-            low, high = _interval(table[:, column] - table[:, 0])
+            _, (low, high) = mean_interval([table[:, column] - table[:, 0]])
             mean = table[:, column].mean()
             cells.append(f"{mean:.3g} [{low:+.2g}, {high:+.2g}]")
         deviation = f"{100 * NOISE[name]:g}" if noise == "some" else "0"

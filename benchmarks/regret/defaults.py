@@ -6,7 +6,7 @@ from benchmarks.markdown import markdown
 from benchmarks.regret import store
 from benchmarks.regret.contenders import CHOICES, DEFAULT, VARIANTS
 from benchmarks.regret.gathered import Runs
-from benchmarks.regret.statistics import mean_interval
+from benchmarks.statistics import mean_interval
 
 
 def _difference(runs: Runs, variant: str) -> str:

@@ -10,8 +10,8 @@ from benchmarks.regret.contenders import CONTENDERS, VARIANTS
 from benchmarks.regret.defaults import choice
 from benchmarks.regret.gathered import FEW, Runs
 from benchmarks.regret.peers import PEERS
-from benchmarks.regret.statistics import holm, mean_interval, ranks, wilcoxon
 from benchmarks.regret.suites import SUITES
+from benchmarks.statistics import holm, mean_interval, ranks, wilcoxon
 
 _FIGURES = pathlib.Path(__file__).parent / "results"
 _OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)

@@ -23,9 +23,9 @@ import threadpoolctl
 
 import bojax
 from benchmarks import rows
-from benchmarks.regret.statistics import mean_interval
 from benchmarks.searches.contenders import CONTENDERS
 from benchmarks.searches.objectives import Objective
+from benchmarks.statistics import mean_interval
 from bojax.space import Space
 
 RESULTS = pathlib.Path(__file__).parent / "results"

@@ -21,7 +21,7 @@ def mean_interval(groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     Rows are resampled within each group: those of two problems are unrelated.
 
     Args:
-        groups: one array [rows, columns] each; rows pair the columns.
+        groups: one array [rows, columns] each, whose rows pair the columns; or [rows].
 
     Returns:
         The mean [columns], and the two ends of its interval [2, columns].
