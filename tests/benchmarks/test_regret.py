@@ -1,4 +1,4 @@
-"""What the head to head stands on: the recorder, the store, the statistics."""
+"""What the head to head stands on: the recorder, the store, the reports."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import scipy.stats
 
 import bojax
 from benchmarks.regret import __main__ as command
@@ -17,7 +16,6 @@ from benchmarks.regret import (
     report,
     runs,
     scoring,
-    statistics,
     store,
 )
 from benchmarks.regret.case import Case, Objective, initial_points
@@ -354,35 +352,3 @@ def test_every_suite_has_seeds_and_words():
     for _, seeds, words in SUITES.values():
         assert "acceptance" in seeds
         assert words.endswith(".")
-
-
-def test_holm_steps_down_and_never_turns():
-    # Holm (1979): 4 x 0.01, 3 x 0.02, 2 x 0.04 but no less, 1 x 0.03 no less.
-    np.testing.assert_allclose(
-        statistics.holm(np.array([0.04, 0.01, 0.03, 0.02])),
-        [0.06, 0.04, 0.06, 0.06],
-    )
-    assert np.all(statistics.holm(np.array([0.6, 0.9])) == 1.0)
-
-
-def test_ranks_share_ties():
-    np.testing.assert_array_equal(
-        statistics.ranks(np.array([[1.0, 0.0, 1.0], [3.0, 2.0, 1.0]])),
-        [[2.5, 1.0, 2.5], [3.0, 2.0, 1.0]],
-    )
-
-
-def test_the_interval_of_a_mean_is_that_of_its_standard_error():
-    values = np.random.default_rng(0).normal(size=(400, 1))
-    mean, (low, high) = statistics.mean_interval([values])
-    assert mean[0] == pytest.approx(values.mean())
-    # 10,000 resamples: the quantiles are known to about 3 %.
-    error = values.std() / np.sqrt(len(values))
-    assert (high - low)[0] == pytest.approx(2 * 1.96 * error, rel=0.1)
-
-
-def test_wilcoxon_is_that_of_scipy_and_says_nothing_of_ties():
-    assert statistics.wilcoxon(np.zeros(9)) == 1.0
-    difference = np.array([0.3, 0.1, -0.2, 0.5, 0.7, 0.4])
-    expected = scipy.stats.wilcoxon(difference).pvalue
-    assert statistics.wilcoxon(difference) == pytest.approx(expected)
