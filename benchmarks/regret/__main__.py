@@ -112,7 +112,8 @@ def _work(left: Iterator[list[Task]]) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    text = report(arguments.reference)
+    (reference,) = chosen(arguments.reference, known(), "--reference")
+    text = report(reference)
     print(text)
     (_HERE / "RESULTS.md").write_text(text)
 

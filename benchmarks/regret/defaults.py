@@ -52,9 +52,12 @@ def choice() -> str:
             "What is lost by another choice: mean of log10 regret of the variant less "
             "that of the default over the runs that both did (their number in "
             "brackets), with its 95 % bootstrap interval; above zero the default is "
-            "better, bold where the interval does not hold zero. Choices were made on "
-            "the seeds of dev of hpolib; bbob is where they are confirmed, on "
-            "functions that were not looked at before.",
+            "better, bold where the interval does not hold zero. No interval is "
+            "corrected for how many there are, and those of a few seeds are too "
+            "narrow: a bold figure by itself is a hint. Choices were made on the first "
+            "seeds of dev of hpolib; bbob shows what they are worth on functions that "
+            "were not looked at before, and some are worth nothing there. The table by "
+            "function says where a difference comes from: a single one can make it.",
             markdown(["choice", "variant", "hpolib, dev", "bbob"], rows),
             "Mean of log10 regret by function, on the seeds of dev:",
             _means(chosen),

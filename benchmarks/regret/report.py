@@ -152,21 +152,19 @@ def costs(runs: Runs) -> str:
 
 
 def failed(suite: str) -> str:
-    """Peers that are missing, and runs that failed."""
+    """Peers that were not run, and runs that failed."""
     lines = []
     problems = scoring.load(suite)
-    for name, peer in PEERS.items():
+    for name in PEERS:
         stored = [key for key in store.load(name) if key[0] in problems]
-        if peer.missing and not stored:
-            lines.append(f"- {name}: not installed: {', '.join(peer.missing)}")
         errors = {k: e for k, e in store.failures(name).items() if k[0] in problems}
         if errors:
             (problem, seed), error = next(iter(errors.items()))
             lines.append(
                 f"- {name}: {len(errors)} runs failed; {problem}, {seed}: {error}"
             )
-        elif not stored and not peer.missing:
-            lines.append(f"- {name}: not run")
+        elif not stored:
+            lines.append(f"- {name}: not run on this suite")
     return "\n".join(lines)
 
 
@@ -174,12 +172,18 @@ def section(name: str, reference: str) -> str:
     """All of one suite, as markdown; its figure is written beside."""
     title = f"## {name}\n\n{SUITES[name][2]}"
     runs = Runs(name, (reference, *(p for p in PEERS if p != reference)))
+    least = Runs(name, tuple(runs.scores), chosen=False)
     own = Runs(name, _OURS)
     if not runs.records:
         return f"{title} No runs."
     others = [c for c in runs.records if c != reference]
     parts = [title]
     parts += [mean_ranks(runs, contenders) for contenders in runs.circles]
+    if any(least.scores[c] != runs.scores[c] for c in runs.scores):
+        parts.append(
+            "The same where all are scored by the point of the least value measured:"
+        )
+        parts.append(mean_ranks(least, least.complete))
     if reference in runs.records:
         parts.append(tests(runs, reference, others))
     parts += [medians(runs), costs(runs)]

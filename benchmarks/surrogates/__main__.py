@@ -4,7 +4,7 @@ Each model is fitted to n uniform points of a function without noise, and predic
 256 others. Values are in units of the function's standard deviation over the cube. The
 log density, the continuous ranked probability score (less is better) and the share of
 values inside the central 50 and 95 % are of normal predictions; a deviation is no less
-than 1e-3. Ten draws of the points, the same for every model.
+than 1e-3. Figures are over those draws of the points that all models have done.
 """
 
 import argparse
@@ -89,6 +89,11 @@ def run(models: list[str], seeds: int) -> None:
 def report() -> str:
     """Over functions and draws, as markdown."""
     stored = {model: found for model in MODELS if (found := load(model))}
+    shared = set.intersection(*map(set, stored.values())) if stored else set()
+    stored = {
+        model: {key: v for key, v in found.items() if key in shared}
+        for model, found in stored.items()
+    }
     parts = ["# Surrogates by what they predict", __doc__.split("\n\n", 1)[1].strip()]
     titles = (
         (

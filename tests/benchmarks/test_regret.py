@@ -134,6 +134,12 @@ def test_an_unknown_name_is_answered_by_those_known(given, match):
         command.tasks(options(**given))
 
 
+def test_a_report_of_an_unknown_reference_is_not_written(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["regret", "report", "--reference", "bojack"])
+    with pytest.raises(SystemExit, match=r"--reference: .*bojax.*got 'bojack'"):
+        command.main()
+
+
 def test_a_folder_of_tables_that_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("BOJAX_DATA", raising=False)
     with pytest.raises(ValueError, match="folder: expected a path, or one in BOJAX"):
@@ -267,14 +273,25 @@ def test_few_pairs_are_not_tested(monkeypatch, tmp_path):
     monkeypatch.setattr(gathered.scoring, "load", lambda name: scores)
     stored = {
         "cma": {("bowl", seed): record(seed) for seed in range(1000, 1020)},
-        "few": {("bowl", seed): record(seed) for seed in range(1000, 1005)},
-        "many": {("bowl", seed): record(seed) for seed in range(1000, 1009)},
+        "few": {("bowl", seed): record(seed) for seed in range(1000, 1009)},
+        "many": {("bowl", seed): record(seed) for seed in range(1000, 1010)},
     }
     monkeypatch.setattr(gathered.store, "load", stored.get)
     found = gathered.Runs("hpolib", ("cma", "few", "many"))
     text = report.tests(found, "cma", ["few", "many"])
-    assert "| bowl | +0.00 (n 5) | +0.00 (p 1, n 9) |" in text
+    assert "| bowl | +0.00 (n 9) | +0.00 (p 1, n 10) |" in text
     assert "over the 1 tests" in text
+
+
+def test_scores_are_of_what_was_chosen_or_of_the_least_measured(monkeypatch, tmp_path):
+    scoring.keep("hpolib", {"bowl": bowl()}, tmp_path)
+    scores = scoring.load("hpolib", tmp_path)
+    monkeypatch.setattr(gathered.scoring, "load", lambda name: scores)
+    run = dataclasses.replace(record(1000), chosen=2.0)
+    monkeypatch.setattr(gathered.store, "load", {"cma": {("bowl", 1000): run}}.get)
+    for chosen, regret in ((True, 2.0), (False, 0.5)):
+        found = gathered.Runs("hpolib", ("cma",), chosen=chosen).scores["cma"]
+        assert found["bowl", 1000] == pytest.approx(np.log10(regret))
 
 
 def test_circles_widen_from_those_who_did_everything(monkeypatch, tmp_path):
