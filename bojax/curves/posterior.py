@@ -12,6 +12,7 @@ RELIABLE = 0.7
 """A Pareto k above this does not support an average."""
 
 _FEW = 0.1  # share of effective components under which an update fits anew
+_MOST = 2048  # steps at which a path is looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,17 +196,25 @@ class CurvePosterior:
     def prob_ever_better(self, best: float | int):
         """P(anything observed on the rest of the path beats `best`).
 
-        Noise at different steps is taken as independent given the curve.
+        That is at the whole steps left and at the horizon. Noise at different steps is
+        taken as independent given the curve; of thousands some stand for their
+        neighbors.
         """
-        last = np.minimum(self._last(), self.grid[-1] - 1e-9)
-        new = np.append(True, np.diff(self.grid) > 0)
-        rest = (self.grid > last[:, None]) & new
-        u = (best - self.components.center) / self.components.scale
-        below = _t_below(u, self.components.dof[:, :, None])
-        worse = 1 - below if self.minimize else below
-        log_worse = np.where(rest[:, None], np.log(np.maximum(worse, 1e-300)), 0.0)
-        never = np.exp(np.sum(log_worse, axis=2))
-        ever = np.sum(self.components.weight * (1 - never), axis=1)
+        last = np.minimum(self._last(), np.nextafter(self.horizon, 0.0))
+        steps, counts = self._left(float(last.min()))
+        dof = self.components.dof[:, :, None]
+        log_never = np.zeros(self.components.weight.shape)
+        # No more of them at a time than the components hold already.
+        for at in range(0, len(steps), len(self.grid)):
+            here = slice(at, at + len(self.grid))
+            center = self._at(steps[here], self.components.center)
+            scale = self._at(steps[here], self.components.scale)
+            below = _t_below((best - center) / scale, dof)
+            worse = 1 - below if self.minimize else below
+            log_worse = np.log(np.maximum(worse, 1e-300))
+            count = np.where(steps[here] > last[:, None], counts[here], 0.0)
+            log_never += np.einsum("nsm,nm->ns", log_worse, count)
+        ever = np.sum(self.components.weight * (1 - np.exp(log_never)), axis=1)
         return float(ever[0]) if self.single else ever
 
     def update(self, new_y) -> "CurvePosterior":
@@ -260,6 +269,22 @@ class CurvePosterior:
         """The last step of each curve that has a value, -1 if none has."""
         seen = np.where(np.isnan(self.observed), -1.0, self.steps)
         return seen.max(1, initial=-1.0)
+
+    def _left(self, last: float):
+        """The whole steps after another and the horizon, and for how many each stands.
+
+        Those that stand for several lie evenly in the logarithm, as those of the grid.
+        """
+        first = max(math.floor(last) + 1.0, float(self.grid[0]))
+        end = float(math.floor(self.horizon))
+        steps, counts = np.empty(0), np.empty(0)
+        if first <= end:
+            steps = np.unique(np.round(np.geomspace(first, end, _MOST)))
+            middle = np.floor(0.5 * (steps[1:] + steps[:-1]))
+            counts = np.diff(np.concatenate([[first - 1], middle, [end]]))
+        if end < self.horizon:
+            steps, counts = np.append(steps, self.horizon), np.append(counts, 1.0)
+        return steps, counts
 
     def _at(self, steps, paths):
         """Paths at any steps, along straight lines between those of the grid."""

@@ -7,6 +7,7 @@ import jax
 import jaxtyping
 import numpy as np
 import pytest
+from scipy import special
 
 import bojax.curves as curves
 from bojax.curves import DOMHAN, LCPFN_PRIOR, ROBUST, fit
@@ -320,6 +321,22 @@ def test_ever_of_a_batch_begins_where_each_curve_ends():
     np.testing.assert_allclose(
         both.prob_ever_better(best)[0], alone.prob_ever_better(best), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("horizon", "best"), [(257, 0.24), (1000, 0.22), (20_000, 0.2)]
+)
+def test_ever_counts_all_whole_steps_also_beyond_the_grid(horizon, best):
+    y = 0.3 + 0.02 * np.random.default_rng(1).normal(size=200)
+    posterior = fit(y, horizon, model=LCPFN_PRIOR, method="importance")
+    steps, never = np.arange(201, horizon + 1), []
+    paths = posterior.components.center[0], posterior.components.scale[0]
+    for path in zip(*paths, strict=True):
+        center, scale = (np.interp(steps, posterior.grid, each) for each in path)
+        never.append(np.exp(np.sum(special.log_ndtr((center - best) / scale))))
+    expected = np.sum(posterior.components.weight[0] * (1 - np.array(never)))
+    assert 0.02 < expected < 0.98
+    assert math.isclose(posterior.prob_ever_better(best), expected, rel_tol=1e-3)
 
 
 def test_a_horizon_between_steps_and_one_beyond_the_grid():
