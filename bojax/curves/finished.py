@@ -30,7 +30,8 @@ def foretold(
     Args:
         values: so far, NaN where there is none.
         steps: where they were measured.
-        finished: at least one, at steps 1, 2, ..., H.
+        finished: at least one, at steps 1, 2, ..., H; NaN or infinite, of whichever
+            sign, where a training had failed.
         grid: steps of the components.
         minimize: whether low values are good.
 
@@ -42,12 +43,14 @@ def foretold(
     known = np.max(there * np.arange(1, values.shape[1] + 1), 1, initial=0)
     whole = np.array_equal(steps, np.arange(1.0, len(steps) + 1))
     usable = (known >= 1) & (known < width) & whole & (len(grid) == width)
+    # What is better than any number is a failure too.
+    failing = np.where(np.isinf(finished), np.inf, sign * finished)
     rows, parts = [], []
     for t in np.unique(known[usable]):
         here = np.flatnonzero(usable & (known == t))
-        prefix = sign * np.stack([_filled(each) for each in values[here, :t]])
+        prefix = sign * np.stack([filled(each) for each in values[here, :t]])
         rows.append(here)
-        parts.append(_continued(prefix, sign * finished, sign))
+        parts.append(_continued(prefix, failing, sign))
     if not rows:
         return np.empty(0, int), None
     order = np.argsort(np.concatenate(rows))
@@ -132,8 +135,13 @@ def _padded(part: Components, size: int) -> Components:
     return dataclasses.replace(_each(more, part), weight=weight)
 
 
-def _filled(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
-    """A missing value is taken from the one before, or after the gap at the start."""
+def filled(values: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+    """A missing value is taken from the one before, or after the gap at the start.
+
+    Behind the last value none is missing.
+    """
     seen = np.flatnonzero(~np.isnan(values))
+    if not len(seen):
+        return values
     before = np.maximum(np.searchsorted(seen, np.arange(len(values)), "right") - 1, 0)
-    return values[seen[before]]
+    return np.where(np.arange(len(values)) > seen[-1], np.nan, values[seen[before]])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from bojax.curves.batches import LONGEST, Curves, infer
-from bojax.curves.finished import beside, foretold, own_share
+from bojax.curves.finished import beside, filled, foretold, own_share
 from bojax.curves.models import ROBUST, Model
 from bojax.curves.posterior import RELIABLE, Components, CurvePosterior
 
@@ -44,10 +44,11 @@ def fit(
         method: "importance", "smc", or NumPyro's "nuts" and "aies"; "auto" takes
             importance sampling, and SMC for curves where its weights have a tail.
         finished: curves `[k, horizon]` of finished trainings at steps 1, 2, ..., to
-            learn from; NaN where one had failed. They tell of curves at steps 1, 2,
-            ..., of horizons that are whole and at most 256. Each counts as a fifth of
-            the forecast: five and more stand in for the curve's own posterior, and
-            `model` and `method` have no say.
+            learn from. One had failed where it is infinite, and where NaN lasts to its
+            end; a NaN before that is a step without a value. They tell of curves at
+            steps 1, 2, ..., of horizons that are whole and at most 256. Each counts as
+            a fifth of the forecast: five and more stand in for the curve's own
+            posterior, and `model` and `method` have no say.
         direction: "minimize" for losses and errors, "maximize" for accuracies.
 
     Raises:
@@ -172,7 +173,7 @@ def _finished(finished: Any, horizon: float) -> np.ndarray | None:
             raise ValueError(
                 f"finished: expected curves [k, {width}], got one of {curve.shape}"
             )
-        row[: min(len(curve), width)] = curve[:width]
+        row[: min(len(curve), width)] = filled(curve)[:width]
     return rows
 
 

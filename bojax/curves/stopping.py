@@ -175,10 +175,10 @@ class PredictiveStopping(eqx.Module):
         Args:
             curve: its values at steps 1, 2, ...; NaN where none was reported.
             best: the value to beat; infinite, or NaN, before there is one.
-            finished: curves of the trainings that have ended, to learn from. NaN at
-                the horizon is a failure. One that ended before the horizon, because it
-                was stopped, only counts; of a longer one the values up to the horizon
-                are used.
+            finished: curves of the trainings that have ended, to learn from. NaN that
+                lasts to the end is a failure, and before it a step at which none was
+                reported. One that ended before the horizon, because it was stopped,
+                only counts; of a longer one the values up to the horizon are used.
 
         Raises:
             ValueError: if a curve is not a sequence of numbers.
@@ -214,13 +214,13 @@ class PredictiveStopping(eqx.Module):
         best: float,
         finished: list[Float[np.ndarray, " _"]],
     ) -> Decision:
-        whole = [each[: self.horizon] for each in finished if len(each) >= self.horizon]
+        whole = [each for each in finished if len(each) >= self.horizon]
         posterior = fit(
             curve,
             horizon=self.horizon,
             key=len(curve),
             model=ROBUST if self.model is None else self.model,
-            finished=np.stack(whole) if whole else None,
+            finished=whole or None,
             direction="minimize",
         )
         if self.target == "final":

@@ -144,8 +144,8 @@ def test_what_the_prediction_is_made_from(posterior):
     assert call["direction"] == "minimize"
     assert call["model"] is DOMHAN
     assert call["key"] == 4
-    expected = np.stack([*curves(2), finished[2][:10], failed])
-    np.testing.assert_array_equal(call["finished"], expected)
+    for told, whole in zip(call["finished"], finished[:4], strict=True):
+        np.testing.assert_array_equal(told, whole)
 
 
 @pytest.mark.parametrize("finished", [None, [], [CURVE]])

@@ -161,6 +161,30 @@ def test_rows_of_different_lengths_are_told_as_if_alone():
         np.testing.assert_allclose(alone.weight[0], told.weight[row])
 
 
+@pytest.mark.parametrize("horizon", [HORIZON, HORIZON - 1])
+def test_steps_without_a_value_are_no_failures(horizon):
+    curves, y = drawn(12), drawn(1, seed=1)[0, :6]
+    seldom, held = curves.copy(), curves.copy()
+    seldom[:, ::2] = math.nan  # reported at even steps alone, some beyond the horizon
+    held[:, 2::2], held[:, 0] = curves[:, 1:-1:2], curves[:, 1]
+    seldom[3, 14:] = held[3, 14:] = math.nan  # this one had failed
+    expected = fit(y, horizon, finished=held[:, :horizon])
+    told = fit(y, horizon, finished=seldom)
+    np.testing.assert_array_equal(told.components.curve, expected.components.curve)
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_an_infinite_value_is_a_failure_whatever_its_sign(direction):
+    sign = 1 if direction == "minimize" else -1
+    curves, y = sign * drawn(12), sign * drawn(1, seed=1)[0, :6]
+    curves[3, 9:] = math.nan
+    expected = fit(y, HORIZON, finished=curves, direction=direction).mean(HORIZON)
+    for infinite in (math.inf, -math.inf):
+        curves[3, 9:] = infinite
+        told = fit(y, HORIZON, finished=curves, direction=direction).mean(HORIZON)
+        np.testing.assert_array_equal(told, expected)
+
+
 def test_finished_curves_take_over():
     """A little for each, until a curve's own posterior is not even computed."""
     assert [own_share(k) for k in (0, ENOUGH, ENOUGH + 1)] == [1, 0, 0]
