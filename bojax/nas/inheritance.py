@@ -89,7 +89,8 @@ def inherit(
         network: made by `chain.build`, and trained for all one knows.
         larger: the other architecture.
         rngs: of the new weights.
-        after: if it has one block more, which block that one follows, see `deepened`.
+        after: if it has one block more, which block that one follows, and is as wide
+            as; see `deepened`.
 
     Returns:
         The network of `larger`, in evaluation or training mode like any new one.
@@ -262,6 +263,13 @@ def _check(chain: Chain, config: Config, larger: Config, after: int | None) -> N
     if after is not None and not 1 <= after <= depth:
         raise ValueError(f"after: expected 1 to {depth}, got {after}")
     old_blocks, new_blocks = chain.blocks(config), chain.blocks(larger)
+    if after is not None:
+        width, new_width = larger[f"width{after}"], larger[f"width{after + 1}"]
+        if new_width != width:
+            raise ValueError(
+                f"larger: expected width{after + 1} to be {width}, as wide as the "
+                f"block it follows, got {new_width}"
+            )
     for j in range(1, depth + 1):
         place = _place(j, after)
         if larger[f"kind{place}"] != config[f"kind{j}"]:

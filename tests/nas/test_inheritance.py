@@ -137,5 +137,13 @@ def test_what_cannot_be_inherited_is_an_error_that_says_why():
         reach({"width3": 6})
     with pytest.raises(ValueError, match="no plain block after one that hands on"):
         inherit(CHAIN, MIXED, network, deepened(CHAIN, MIXED, 3), nnx.Rngs(1), 3)
+    # An inverted block's middle may be as wide as what follows by chance: 2 * 4 is 8.
+    inverted = deepened(CHAIN, MIXED, 1, "inverted")
+    for change, words in (
+        ({"width2": 8}, "expected width2 to be 4, as wide as the block it follows"),
+        ({"width1": 8}, "expected width2 to be 8, as wide as the block it follows"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            inherit(CHAIN, MIXED, network, inverted | change, nnx.Rngs(1), 1)
     with pytest.raises(ValueError, match="after: expected 1 to 3, got 4"):
         deepened(CHAIN, MIXED, 4)
