@@ -23,6 +23,8 @@ EDGE: dict[str, Any] = {
 OBSERVED: dict[str, Any] = {**DOT, **EDGE, "color": INK}
 HELD: dict[str, Any] = {**DOT, **EDGE, "marker": "D", "color": INCUMBENT}
 MAXIMUM: dict[str, Any] = {**DOT, **EDGE, "marker": "v", "color": NEXT, "markersize": 8}
+TRIAL: dict[str, Any] = {**DOT, "color": GRAY, "markersize": 4.5, "zorder": 2}
+UNMET: dict[str, Any] = {**TRIAL, "marker": "x", "color": NEXT}
 HERE: dict[str, Any] = {
     "color": NEXT,
     "lw": 1.1,

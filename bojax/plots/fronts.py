@@ -82,11 +82,9 @@ def _draw_front(
     signs: Float[np.ndarray, "2"],
     corner: Float[np.ndarray, "2"],
 ) -> None:
-    dot = {**_style.DOT, "markersize": 4.5, "zorder": 2}
     if not feasible.all():
-        cross = {**dot, "marker": "x", "color": _style.NEXT}
-        ax.plot(*y[~feasible].T, **cross, label="constraint not met")
-    ax.plot(*y[feasible].T, **dot, color=_style.GRAY, alpha=0.8, label="trial")
+        ax.plot(*y[~feasible].T, **_style.UNMET, label="constraint not met")
+    ax.plot(*y[feasible].T, **_style.TRIAL, alpha=0.8, label="trial")
     low = signs * y[feasible]
     best = low[[not _beaten(low, point) for point in low]].reshape(-1, 2)
     best = best[np.lexsort(best.T[::-1])]

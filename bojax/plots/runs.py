@@ -11,8 +11,9 @@ from bojax.tuning import Result, Study
 def history(run: Result | Study, ax: Axes | None = None) -> Axes:
     """The value of every trial, and the best value so far.
 
-    Failed trials are crosses at the edge where bad values are; trials that a stopping
-    rule ended are hollow, at the last value that they reported.
+    Trials that did not meet every constraint are crosses, and never the best. Failed
+    ones are dark crosses at the edge where bad values are; trials that a stopping rule
+    ended are hollow, at the last value that they reported.
 
     Args:
         run: a result, or a study, finished or not.
@@ -43,26 +44,33 @@ def history(run: Result | Study, ax: Axes | None = None) -> Axes:
     number = np.array([trial.number for trial in finished], int)
     value = np.array([trial.value for trial in finished], float)
     state = np.array([trial.state for trial in finished], str)
+    feasible = np.array([trial.feasible for trial in finished], bool)
 
-    lowest = np.fmin.accumulate(value)
     minimized = run.direction == "minimize"
-    best = lowest if minimized else np.fmax.accumulate(value)
-    done, stopped, failed = (state == s for s in ("done", "stopped", "failed"))
+    better = np.fmin if minimized else np.fmax
+    best = better.accumulate(np.where(feasible, value, np.nan))
     panel.step(
         number, best, where="post", color=_style.SURROGATE, lw=1.8, label="best so far"
     )
-    dot = {**_style.DOT, "color": _style.GRAY, "markersize": 4.5, "zorder": 2}
+    failed = state == "failed"
+    unmet = ~feasible & ~failed
+    done, stopped = (feasible & (state == s) for s in ("done", "stopped"))
+    dot = _style.TRIAL
     panel.plot(number[done], value[done], **dot, alpha=0.8, label="trial")
     if stopped.any():
         panel.plot(
             number[stopped], value[stopped], **dot, mfc="none", label="stopped early"
+        )
+    if unmet.any():
+        panel.plot(
+            number[unmet], value[unmet], **_style.UNMET, label="constraint not met"
         )
     if failed.any():
         bad_edge = 0.98 if minimized else 0.02
         panel.plot(
             number[failed],
             np.full(failed.sum(), bad_edge),
-            **{**dot, "marker": "x", "color": _style.NEXT},
+            **{**dot, "marker": "x", "color": _style.INK},
             transform=panel.get_xaxis_transform(),
             label="failed",
         )

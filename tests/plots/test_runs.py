@@ -1,6 +1,7 @@
 import math
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 import bojax
@@ -79,6 +80,21 @@ def test_failed_trials_are_at_the_bad_edge(study):
     position = failed.get_transform().transform((2, failed.get_ydata()[0]))
     height = ax.transAxes.inverted().transform(position)[1]
     assert (height > 0.9) if study.direction == "minimize" else (height < 0.1)
+
+
+def test_the_running_best_meets_the_constraints():
+    strategy = bojax.strategies.Random(SPACE)
+    study = bojax.Study(SPACE, strategy, num_constraints=1, stopping=StopAt(VALUES[3]))
+    trials = study.ask(4)
+    study.report(trials[3], 1, VALUES[3])
+    told = [(0.2, 5.0), (1.0, -1.0), (0.5, 0.0), (VALUES[3], 1.0)]
+    for trial, (value, constraint) in zip(trials, told, strict=True):
+        study.tell(trial, bojax.Outcome(value, constraints=constraint))
+    drawn = lines(history(study))
+    np.testing.assert_array_equal(drawn["best so far"][1], [np.nan, 1.0, 0.5, 0.5])
+    assert drawn["trial"] == ([1, 2], [1.0, 0.5])
+    assert drawn["constraint not met"] == ([0, 3], [0.2, VALUES[3]])
+    assert "stopped early" not in drawn
 
 
 def test_before_any_success():
