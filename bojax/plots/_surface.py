@@ -45,6 +45,22 @@ def observations(
     return np.asarray(data.x, float)[mask], np.asarray(data.y, float)[mask]
 
 
+def value_limits(
+    values: Float[np.ndarray, "..."], depth: float = np.inf
+) -> tuple[float, float]:
+    """The range of the finite values, or what of it is less than `depth` from the top.
+
+    Wider where they are all equal, to rounding: a scale needs two ends.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    low = max(low, high - depth)
+    size = max(abs(low), abs(high))
+    return low, high if high - low > 1e-9 * size else low + (size or 1.0)
+
+
 def readable_limits(
     acquisition: Acquisition, values: Float[np.ndarray, "..."]
 ) -> tuple[float, float]:
@@ -53,13 +69,7 @@ def readable_limits(
     A logarithm plunges at observations, which would flatten the rest: what is not worth
     a 20,000th of the best is left out.
     """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    if isinstance(acquisition, LogEI):
-        low = max(low, high - 10)
-    return low, high if high > low else low + 1
+    return value_limits(values, 10.0 if isinstance(acquisition, LogEI) else np.inf)
 
 
 def _marginals(posterior: GPPosterior, space: Space, x: Float[Array, "g d"]):

@@ -10,7 +10,13 @@ from matplotlib.ticker import MaxNLocator
 from bojax.acquisitions import Acquisition
 from bojax.plots import _style
 from bojax.plots._line import Line
-from bojax.plots._surface import beliefs, gains, observations, readable_limits
+from bojax.plots._surface import (
+    beliefs,
+    gains,
+    observations,
+    readable_limits,
+    value_limits,
+)
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
@@ -67,8 +73,8 @@ def posterior_2d(
     grid = np.stack(np.meshgrid(across.x[:, 0], up.x[:, 1]), axis=-1)
     shape, x = grid.shape[:2], grid.reshape(-1, 2)
     mean, std = (values.reshape(shape) for values in beliefs(posterior, space, x))
-    _fill(panels[0], across, up, mean, "Blues_r", (mean.min(), mean.max()))
-    _fill(panels[1], across, up, std, "Greys", (0.0, std.max()))
+    _fill(panels[0], across, up, mean, "Blues_r", value_limits(mean))
+    _fill(panels[1], across, up, std, "Greys", value_limits(np.append(std, 0)))
     titles = ["mean", "standard deviation"]
     if acquisition is not None:
         value = gains(acquisition, space, x).reshape(shape)

@@ -17,10 +17,11 @@ PLANE = bojax.Space(
 )
 
 
-def condition(space: bojax.Space):
+def condition(space: bojax.Space, value: float | None = None):
+    """On a bowl, or on values that are all the same."""
     x = space.sample(jax.random.key(0), 8)
-    data = bojax.Dataset.of(x, jnp.sum((x - 0.4) ** 2, axis=1))
-    return eqx.filter_jit(GP.condition)(GP(space), data)
+    y = jnp.sum((x - 0.4) ** 2, axis=1) if value is None else jnp.full(8, value)
+    return eqx.filter_jit(GP.condition)(GP(space), bojax.Dataset.of(x, y))
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,16 @@ def test_the_marked_point_is_the_acquisitions_maximum(posterior):
     values = jax.jit(jax.vmap(acquisition))(jnp.asarray(grid))
     value = jax.jit(jax.vmap(acquisition))(jnp.asarray(x)[None, None])[0]
     assert value >= 0.95 * values.max()
+
+
+@pytest.mark.parametrize("value", [0.0, -0.3, 1e20])
+def test_a_posterior_without_slopes_has_one_color(value):
+    posterior = condition(PLANE, value)
+    (ax, _, _) = posterior_2d(posterior, PLANE, UCB(posterior, 0.0))
+    (contours,) = (c for c in ax.collections if isinstance(c, QuadContourSet))
+    low, high = contours.levels[[0, -1]]
+    assert low == pytest.approx(value, rel=1e-6)
+    assert high > low
 
 
 def test_few_values_are_cells():
