@@ -136,13 +136,19 @@ def to_jax(
     Args:
         program: one program.
         kind: "regression", "binary" or "multiclass".
-        num_classes: how many classes there are of several.
+        num_classes: how many classes there are of several; at most F, as they are
+            entries of a vector.
         seed: of the random numbers that it draws.
 
     Returns:
         `(x_train [n, F], y_train [n], x_valid [m, F], constants=None) -> [m]`: numbers,
         or the probability of class 1, or of each class, [m, num_classes]. `constants`
-        are those of the program without dead code, and may be replaced.
+        are those of the program without dead code, and may be replaced. It computes in
+        the floating type of the features; integers are taken as floats.
+
+    Raises:
+        ValueError: if the kind is unknown; when called, if there are more classes than
+            features.
 
     Example:
         >>> from bojax.zero import examples, tasks
@@ -163,8 +169,15 @@ def to_jax(
 
     def predict_all(x_train, y_train, x_valid, constants=None):
         x_train, y_train, x_valid = map(jnp.asarray, (x_train, y_train, x_valid))
+        dtype, num_features = jnp.result_type(x_train, x_valid, float), x_train.shape[1]
+        if kind == MULTICLASS and not 1 <= num_classes <= num_features:
+            raise ValueError(
+                f"num_classes: expected 1 to {num_features} (several classes are "
+                f"entries of a vector of {num_features} features), got {num_classes}"
+            )
+        x_train, x_valid = x_train.astype(dtype), x_valid.astype(dtype)
         given = parts.constants if constants is None else constants
-        given = jnp.asarray(given, x_train.dtype)
+        given = jnp.asarray(given, dtype)
 
         def train(memory, example):
             x, y, step = example
@@ -181,7 +194,7 @@ def to_jax(
             memory = parts.predict(given, memory, x, step, noise.VALIDATE)
             return memory, probabilities(memory)
 
-        memory = parts.setup(given, x_train.shape[1], x_train.dtype)
+        memory = parts.setup(given, num_features, dtype)
         examples = x_train, y_train, jnp.arange(len(x_train))
         memory, _ = jax.lax.scan(train, memory, examples)
         examples = x_valid, jnp.arange(len(x_valid))

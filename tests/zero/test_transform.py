@@ -93,6 +93,24 @@ def test_it_runs_at_any_number_of_features_under_jit_and_vmap():
     assert predict(x, x[..., 0], new).shape == (3, 20)
 
 
+def test_integer_features_are_taken_as_floats():
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (110, 4))
+    y = x @ np.array([1, 2, -1, 3])
+    predict = jax.jit(to_jax(examples.linear_regressor(0.05)))
+    wanted = predict(x[:100].astype(float), y[:100], x[100:].astype(float))
+    np.testing.assert_allclose(wanted, y[100:], atol=0.1)
+    for train, valid in ((int, int), (float, int), (int, np.float32)):
+        found = predict(x[:100].astype(train), y[:100], x[100:].astype(valid))
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_more_classes_than_features_are_refused():
+    predict = to_jax(examples.softmax_regressor(), "multiclass")
+    with pytest.raises(ValueError, match=r"num_classes: expected 1 to 4 .*, got 10"):
+        predict(np.ones((5, 4)), np.zeros(5), np.ones((2, 4)))
+
+
 def test_the_space_is_of_live_constants():
     program = Program.parse(
         """
