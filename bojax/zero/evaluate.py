@@ -11,7 +11,7 @@ from bojax._precision import in_double
 from bojax.zero import interpreter, kernels, noise
 from bojax.zero._compile import require_numba
 from bojax.zero.analysis import Lowered, lower
-from bojax.zero.operations import NUM_OPS
+from bojax.zero.operations import INPUTS, OUT
 from bojax.zero.program import Memory, Program
 from bojax.zero.tasks import Tasks
 
@@ -137,7 +137,7 @@ def _with_jax(lowered: Lowered, tasks: Tasks, memory: Memory, double: bool) -> t
         interpreter.Task(*parts, np.arange(len(tasks))),
         noise.tables(),
         memory,
-        _bucket_of_operations(functions),
+        _bucket_of_operations(functions, memory),
         tasks.kind,
         tasks.num_classes if tasks.multiclass else 1,
         tasks.epochs,
@@ -169,10 +169,15 @@ def _in_single(*arguments):
     return jax.block_until_ready(_jitted(*narrow, *arguments[3:]))
 
 
-def _bucket_of_operations(functions: list[interpreter.Lines]) -> tuple[int, ...]:
-    """The operations that occur; all of them where there are many."""
+def _bucket_of_operations(
+    functions: list[interpreter.Lines], memory: Memory
+) -> tuple[int, ...]:
+    """The operations that occur; all that the memory has room for if they are many."""
     used = np.unique(np.concatenate([np.unique(lines.op) for lines in functions]))
-    return tuple(range(NUM_OPS)) if len(used) > _MANY else tuple(used.tolist())
+    if len(used) > _MANY:
+        room = np.array([1, *memory]) > 0
+        used = np.flatnonzero(np.all(room[INPUTS], axis=1) & room[OUT])
+    return tuple(used.tolist())
 
 
 def _fit(array: np.ndarray, num_programs: int, width: int) -> np.ndarray:

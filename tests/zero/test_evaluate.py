@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from bojax.zero import Op, Program, Tasks, evaluate, examples, interpreter, tasks
+from bojax.zero import (
+    Instruction,
+    Memory,
+    Op,
+    Program,
+    Tasks,
+    evaluate,
+    examples,
+    interpreter,
+    tasks,
+)
+from bojax.zero.operations import INPUTS, MATRIX, NUM_CONSTANTS, OUT
 from bojax.zero.search_space import random_population
 from tests.zero.generators import (
     ALL_OPS,
@@ -315,6 +326,20 @@ def test_the_backends_agree_on_random_programs(data):
     assert 0.05 < reference.failed.mean() < 0.5
     used = {op for op in Op if np.any(population.op == op)}
     assert len(used) == 65
+
+
+def test_the_backends_agree_on_many_operations_without_matrices():
+    mine = [op for op in Op if MATRIX not in (*INPUTS[op], OUT[op])]
+    lines = [
+        Instruction(op, out=int(OUT[op] > 0), constants=(0.1, 0.2)[: NUM_CONSTANTS[op]])
+        for op in mine
+    ]
+    program = Program.of(predict=[*lines, Instruction(Op.VECTOR_MEAN, 1, 0, 1)])
+    assert program.memory == Memory(2, 2, 0)
+    data = tasks.linear_regression(0, 2, 4, 3, 3)
+    both = [evaluate(program, data, each, remove_dead_code=False) for each in BACKENDS]
+    np.testing.assert_allclose(both[0].by_task, both[1].by_task, rtol=1e-9)
+    assert not both[0].failed.any()
 
 
 @given(functions())
