@@ -10,10 +10,13 @@ from bojax._precision import in_double
 from bojax.zero.analysis import eliminate_dead_code
 from bojax.zero.operations import INPUTS, LETTERS, OUT, RANDOM, TEXT, Op
 from bojax.zero.program import Instruction, Program
+from bojax.zero.tasks import MULTICLASS, REGRESSION
 from bojax.zero.transform import Learner, learner
 
 _SHORT, _LONGEST = 14, 60
 """A short expression is always inserted where it is used; a long one never is."""
+_SIZES = 4, 101
+"""Numbers are those of a program if it has them at both numbers of features."""
 _SETS_ENTRY = Op.VECTOR_CONST, Op.MATRIX_CONST
 
 
@@ -21,9 +24,10 @@ def explain(program: Program, multiclass: bool = False) -> str:
     """What a program computes, after its dead code is removed.
 
     x is the example, y its label, p the prediction. What is written with an arrow is
-    kept from one example to the next. If the prediction is linear in x and learning
-    is a step along (y - p) x, as in linear regression by gradient descent, it says so,
-    with the step's size: both are tried on numbers, not derived.
+    kept from one example to the next. What Setup leaves there is given in numbers if
+    these do not depend on how many features there are. If the prediction is linear in x
+    and learning is a step along (y - p) x of one size, as in linear regression by
+    gradient descent, it says so. All this is tried on numbers, not derived.
 
     Args:
         program: one program.
@@ -42,10 +46,11 @@ def explain(program: Program, multiclass: bool = False) -> str:
     total, left = int(program.length.sum()), int(short.length.sum())
     setup, predict, learn = (short.instructions(c) for c in range(3))
     prediction, label = ("v2", "v1") if multiclass else ("s1", "s0")
-    kept = _carried(predict, learn, label)
     changed = {_out(line) for line in [*predict, *learn]}
     fixed = _fixed_constants(setup, changed)
-    parts = [("Setup", _setup_rows(setup, short, kept - set(fixed)))]
+    kept = _carried(predict, learn, label, prediction) - set(fixed)
+    runs = learner(short, MULTICLASS if multiclass else REGRESSION)
+    parts = [("Setup", _setup_rows(setup, runs, kept))]
 
     turn = _Rows(kept, {"v0": "x", label: "0", **fixed}, [*predict, *learn])
     for line in predict:
@@ -64,28 +69,30 @@ def explain(program: Program, multiclass: bool = False) -> str:
         for i, (register, arrow, value) in enumerate(rows_of_part):
             head = f"{name}:" if i == 0 else ""
             lines.append(f"{head:<9}{register} {arrow} {_bare(value)}")
-    if not multiclass:
-        lines += _gradient_descent(short)
+    if not multiclass and not any(RANDOM[line.op] for line in predict):
+        lines += _gradient_descent(runs)
     return "\n".join(lines)
 
 
 def _setup_rows(
-    setup: list[Instruction], program: Program, wanted: set[str]
+    setup: list[Instruction], parts: Learner, wanted: set[str]
 ) -> list[tuple[str, str, str]]:
     """What Setup leaves behind other than zero: numbers, if it draws none at random."""
     if not any(RANDOM[line.op] for line in setup):
-        parts = learner(program)
-        memory = in_double(_Setup(parts), parts.constants).numpy()
-        values = {
-            name: np.unique(memory[name]) for name in sorted(wanted & set(memory))
-        }
-        if all(len(value) == 1 for value in values.values()):
-            return [(n, "<-", f"{v[0]:.6g}") for n, v in values.items() if v[0] != 0]
+        run = _Setup(parts)
+        found = [in_double(run, parts.constants, size).numpy() for size in _SIZES]
+        values = {}
+        for name in sorted(wanted):
+            entries = np.concatenate([memory[name].ravel() for memory in found])
+            values[name] = {f"{entry:.6g}" for entry in entries + 0.0}  # no -0
+        if all(len(texts) == 1 for texts in values.values()):
+            rows = [(name, "<-", texts.pop()) for name, texts in values.items()]
+            return [row for row in rows if row[2] != "0"]
     rows = _Rows(wanted, {"v0": "0", "s0": "0"}, setup)
     for line in setup:
         rows.add(line)
     rows.flush()
-    return [row for row in rows.done if row[0] in wanted]
+    return rows.done
 
 
 class _Setup:
@@ -95,9 +102,9 @@ class _Setup:
         self.parts = parts
         self.__name__ = "setup"
 
-    def __call__(self, constants):
-        """The memory after it, for four features."""
-        return self.parts.setup(constants, 4, constants.dtype)
+    def __call__(self, constants, num_features):
+        """The memory after it."""
+        return self.parts.setup(constants, num_features, constants.dtype)
 
 
 class _Rows:
@@ -129,7 +136,9 @@ class _Rows:
                 if self.uses(other) > 0:
                     self.emit(other, waiting)
         uses = self.uses(register)
-        short = len(value) <= _SHORT or (uses == 1 and len(value) <= _LONGEST)
+        # A draw that is used twice would read as two draws.
+        short = len(value) <= _SHORT and not RANDOM[line.op]
+        short |= uses == 1 and len(value) <= _LONGEST
         if is_last:
             self.emit("p" if register not in self.kept else register, value)
         elif register in self.kept or (uses > 0 and not short):
@@ -194,13 +203,15 @@ def _fixed_constants(setup: list[Instruction], changed: set[str]) -> dict[str, s
 
 
 def _carried(
-    predict: list[Instruction], learn: list[Instruction], label: str
+    predict: list[Instruction], learn: list[Instruction], label: str, prediction: str
 ) -> set[str]:
     """What is read before it is written, in turns of Predict and Learn."""
+    turn = [(_inputs(line), _out(line)) for line in [*predict, *learn]]
+    turn.insert(len(predict), ([prediction], prediction))
     kept, written = set(), {"v0", label}
-    for line in [*predict, *learn]:
-        kept |= set(_inputs(line)) - written
-        written.add(_out(line))
+    for inputs, out in turn:
+        kept |= set(inputs) - written
+        written.add(out)
     return kept
 
 
@@ -221,31 +232,38 @@ def _expression(line: Instruction, values: dict[str, str]) -> str:
     text = TEXT[line.op].format(a=line.a, b=line.b, out=line.out, **constants)
     left, right = text.split(" = ", 1)
     if line.op in _SETS_ENTRY:
-        return f"{_out(line)} but {left[len(_out(line)) :]} = {right}"
+        register = _out(line)
+        before = values.get(register, register)
+        return f"({before} but {left[len(register) :]} = {right})"
     written = re.sub(
         r"\b[svm]\d+\b", lambda match: values.get(match[0], match[0]), right
     )
     return f"({written})" if re.search(r" [-+*/] ", right) else written
 
 
-def _gradient_descent(program: Program) -> list[str]:
+def _gradient_descent(parts: Learner) -> list[str]:
     """Whether learning is gradient descent on a linear prediction, tried on numbers."""
-    parts = learner(program)
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((12, 4)), rng.standard_normal(12)
-    linear, rates = in_double(_Probe(parts), parts.constants, x, y)
-    linear, rates = np.asarray(linear.numpy()), np.asarray(rates.numpy())
-    if not (np.all(np.isfinite(linear)) and np.max(np.abs(linear)) < 1e-8):
-        return []
-    found = ["The prediction is linear in x: p = dot(w, x)."]
-    size, off = rates[:, 0], rates[:, 1]
-    steady = np.ptp(size) <= 1e-6 * np.abs(size).max()
-    if np.all(np.isfinite(rates)) and np.max(off) < 1e-8 and steady and size[0] > 0:
-        found.append(
+    run, found = _Probe(parts), []
+    for size in _SIZES:
+        rng = np.random.default_rng(0)
+        # Examples of equal length, so that it is as stable with many features.
+        x = rng.standard_normal((12, size)) * np.sqrt(_SIZES[0] / size)
+        y = rng.standard_normal(12)
+        linear, rates = in_double(run, parts.constants, x, y)
+        linear = linear.numpy()
+        if not (np.all(np.isfinite(linear)) and np.max(np.abs(linear)) < 1e-8):
+            return []
+        found.append(rates.numpy())
+    lines = ["The prediction is linear in x: p = dot(w, x)."]
+    rates, off = np.concatenate(found).T
+    steady = np.ptp(rates) <= 1e-6 * np.abs(rates).max()
+    finite = np.all(np.isfinite(rates)) and np.all(np.isfinite(off))
+    if finite and np.max(off) < 1e-8 and steady and rates[0] > 0:
+        lines.append(
             "Learning is gradient descent on (y - p)^2 / 2: "
-            f"w <- w + {size[0]:.6g} (y - p) x."
+            f"w <- w + {rates[0]:.6g} (y - p) x."
         )
-    return found
+    return lines
 
 
 class _Probe:
@@ -259,20 +277,19 @@ class _Probe:
         """How far from linear predictions are, and the step that each example made."""
         parts = self.parts
 
-        def prediction(memory, x):
-            return parts.predict(constants, memory, x, 0)["s1"]
-
         def weights(memory):
-            unit = jnp.eye(x.shape[1], dtype=x.dtype)
-            return jax.vmap(lambda e: prediction(memory, e))(unit)
+            def predict(unit):
+                return parts.predict(constants, memory, unit, 0)["s1"]
+
+            return jax.vmap(predict)(jnp.eye(x.shape[1], dtype=x.dtype))
 
         def turn(memory, example):
-            x, y = example
+            x, y, step = example
             w = weights(memory)
-            after = parts.predict(constants, memory, x, 0)
+            after = parts.predict(constants, memory, x, step)
             p = after["s1"]
             linear = (p - w @ x) / (1 + jnp.abs(p))
-            memory = parts.learn(constants, after, x, y, 0)
+            memory = parts.learn(constants, after, x, y, step)
             moved = weights(memory) - w
             direction = (y - p) * x
             size = (moved @ direction) / (direction @ direction)
@@ -280,7 +297,7 @@ class _Probe:
             return memory, (linear, jnp.stack([size, off]))
 
         memory = parts.setup(constants, x.shape[1], x.dtype)
-        memory, _ = turn(memory, (x[0], y[0]))
-        memory, _ = turn(memory, (x[1], y[1]))
-        _, (linear, rates) = jax.lax.scan(turn, memory, (x[2:], y[2:]))
-        return linear, rates
+        examples = x, y, jnp.arange(len(x))
+        _, (linear, rates) = jax.lax.scan(turn, memory, examples)
+        # The first two may differ, while the memory is filled.
+        return linear[2:], rates[2:]

@@ -208,6 +208,66 @@ def test_explanations():
     assert explain(Program.parse("def Predict():")).startswith("0 of 0")
 
 
+def lines_of(text, **options):
+    return explain(Program.parse(text), **options).split("\n")
+
+
+def test_setup_is_explained_as_what_the_program_reads_of_it():
+    several = """
+        def Setup():
+          s2 = 0.5
+          s3 = s2 * s2
+        def Predict():
+          v2 = s3 * v0
+    """
+    assert "Setup:   s3 <- 0.25" in lines_of(several, multiclass=True)
+    unchanged = "def Setup():\n s2 = 2.0\n s1 = s2 * s2\ndef Predict():"
+    assert lines_of(unchanged)[1:3] == ["Setup:   s1 <- 4", "Predict: p = s1"]
+    one_draw = """
+        def Setup():
+          s4 = gaussian(0.0, 1.0)
+          s2 = s4 * s4
+          s2 = s2 + s4
+        def Predict():
+          s1 = mean(v0)
+          s1 = s1 * s2
+    """
+    assert "Setup:   s4 = gaussian(0, 1)" in lines_of(one_draw)
+
+
+def test_an_entry_is_set_in_what_was_there():
+    found = lines_of(
+        "def Predict():\n v3 = v1 + v0\n v3[0.0] = 2.0\n s1 = dot(v3, v2)\n"
+        "def Learn():\n v2 = s0 * v0"
+    )
+    assert found[1] == "Predict: p = dot(((v1 + x) but [0] = 2), v2)"
+
+
+def test_numbers_are_those_of_any_features_and_any_draw():
+    learns = """
+        def Setup():
+          s4 = 1.0
+          v2 = bcast(s4)
+          s2 = norm(v2)
+          s2 = 1 / s2
+        def Predict():
+          s1 = dot(v0, v1)
+        def Learn():
+          s3 = s0 - s1
+          s3 = s2 * s3
+          v2 = s3 * v0
+          v1 = v1 + v2
+    """
+    linear = "The prediction is linear in x: p = dot(w, x)."
+    found = lines_of(learns)
+    assert "Setup:   s2 <- norm(bcast(1))" in found
+    assert found[-1] == linear
+    random = learns.replace("def Learn():", "def Learn():\n  s2 = uniform(0.0, 0.2)")
+    assert lines_of(random)[-1] == linear
+    noisy = learns.replace("s1 = dot", "v1 = gaussian(0.0, 1.0)\n  s1 = dot")
+    assert linear not in lines_of(noisy)
+
+
 @pytest.mark.parametrize("number", range(25))
 def test_any_program_can_be_explained(number):
     program = random_population(ALL_OPS, 25, seed=9)[number]
