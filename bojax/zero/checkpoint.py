@@ -107,14 +107,14 @@ def load(path: pathlib.Path, name: str, search: Search, space: SearchSpace) -> S
     """Reads a search from a file, into one that has not begun.
 
     Raises:
-        ValueError: if the file is none of ours, or of another configuration.
+        ValueError: if the file is none of ours or damaged, or of another configuration.
     """
     try:
-        with np.load(path) as file:
-            arrays = {key: file[key] for key in file.files}
+        with path.open("rb") as file, np.load(file) as found:
+            arrays = {key: found[key] for key in found.files}
         note = json.loads(arrays["note"].tobytes())
         configuration = note["configuration"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # of a damaged file: NumPy's, zipfile's, zlib's, ...
         raise ValueError(
             f"checkpoint: expected a file that evolve wrote, got {path}"
         ) from error

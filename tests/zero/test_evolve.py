@@ -181,9 +181,12 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match="of another configuration"):
             run(**{"key": 6, **options}, max_evaluations=1000, checkpoint=path)
-    path.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="expected a file that evolve wrote"):
-        run(6, max_evaluations=1000, checkpoint=path)
+    whole = path.read_bytes()
+    damaged = whole[:100] + b"nonsense" + whole[108:]
+    for content in (b"", b"nonsense", whole[: len(whole) // 2], damaged):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="expected a file that evolve wrote"):
+            run(6, max_evaluations=1000, checkpoint=path)
     np.savez(path, note=np.frombuffer(json.dumps([1]).encode(), np.uint8))
     with pytest.raises(ValueError, match="expected a file that evolve wrote"):
         run(6, max_evaluations=1000, checkpoint=path)
