@@ -51,7 +51,7 @@ class Result:
     @property
     def x_iters(self) -> list[dict[str, Any]]:
         """The configurations of the finished trials."""
-        return [trial.config for trial in self.trials if trial.finished]
+        return [dict(trial._asked) for trial in self.trials if trial.finished]
 
     @property
     def func_vals(self) -> Float[np.ndarray, "n ..."]:
@@ -100,9 +100,10 @@ def minimize(
     attribute `result`.
 
     Args:
-        fun: the objective: a function of the configuration that returns a number, or a
-            generator function that yields one after each step of a training. With a
-            second parameter it gets the `Trial`: its number, key and folder.
+        fun: the objective: a function of the configuration, a dict of its own, that
+            returns a number, or a generator function that yields one after each step of
+            a training. With a second parameter it gets the `Trial`: its number, key and
+            folder.
         space: where to search.
         num_trials: how many trials to run, those of `x0` included.
         key: an integer, or a JAX key. The same key and values give the same run.
@@ -227,8 +228,9 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
                 if len(study.trials) >= _HOPELESS and _all_failed(study):
                     planned, message = False, _despair(study)
                     break
+        return _result(study, planned, message)
     except KeyboardInterrupt:
-        planned, message = False, "interrupted"
+        return _result(study, False, "interrupted")
     except Exception as error:
         result = _result(study, False, f"{type(error).__name__}: {error}")
         error.result = result  # pyright: ignore[reportAttributeAccessIssue]
@@ -237,7 +239,6 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
             "this exception."
         )
         raise
-    return _result(study, planned, message)
 
 
 def _directions(direction: str, num_objectives: Any) -> str | list[str]:
@@ -269,7 +270,13 @@ def _check_options(num_trials: Any, x0: Any, timeout: Any, callbacks: Any) -> No
 
 
 def _result(study: Study, planned: bool, message: str) -> Result:
-    best, front = study.best, study.front
+    try:
+        best, front = study.best, study.front
+    except Exception:
+        if planned:
+            raise
+        # It is the model that fails: what is left is the best value measured.
+        best, front = study._best, [study._best] if study._best else []
     if planned and not front:
         violated = [trial for trial in study.trials if trial.constraints]
         violated = [trial for trial in violated if trial.state != "failed"]
@@ -282,7 +289,7 @@ def _result(study: Study, planned: bool, message: str) -> Result:
         else:
             message += ", and all failed"
     return Result(
-        x=None if best is None else dict(best.config),
+        x=None if best is None else dict(best._asked),
         fun=math.nan if best is None else best.value,
         trials=tuple(study.trials),
         success=planned and bool(front),

@@ -60,7 +60,8 @@ def run_trial(study: Study, trial: Trial, fun: Callable, with_trial: bool) -> No
         TypeError: if what the objective returns or yields is not as many numbers as
             there should be; the trial is recorded as failed.
     """
-    args = (trial.config, trial) if with_trial else (trial.config,)
+    config = dict(trial.config)  # objectives pop from it, scale it in place
+    args = (config, trial) if with_trial else (config,)
     try:
         value = _evaluate(study, trial, fun, args)
         counts = study.num_objectives, study.num_constraints

@@ -183,7 +183,7 @@ class Study:
         values: dict[bytes, float] = {}
         for trial in self._trials:
             if trial.state == "done" and trial.value is not None:
-                point = self.space.encode(trial.config).tobytes()
+                point = self.space.encode(trial._asked).tobytes()
                 if (
                     trial.variance
                     or values.setdefault(point, trial.value) != trial.value
@@ -346,7 +346,8 @@ class Study:
         number = len(self._trials) if number is None else number
         return Trial(
             number=number,
-            config=config,
+            config=dict(config),
+            _asked=config,
             _study_key=self._key,
             _folders=self._folders,
             _points=points,
@@ -358,6 +359,7 @@ class Study:
     def _record(self, trial: Trial, told: Measured) -> tuple[np.ndarray, ...]:
         """Finishes a trial; returns what the strategy is to be told of it."""
         several, decision = len(self._signs) > 1, trial.decision
+        trial.config = dict(trial._asked)
         trial.constraints = told.constraints
         trial.cost = None if math.isnan(told.cost) else told.cost
         if any(told.variances):

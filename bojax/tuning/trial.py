@@ -59,7 +59,8 @@ class Trial:
 
     Args:
         number: its place in `Study.trials`, from 0.
-        config: the parameters' values; inactive ones are absent.
+        config: the parameters' values; inactive ones are absent. A dict of your own to
+            change while the trial runs: once told, it is again what was asked for.
         state: "running" until it is told, then "done", "stopped" by a stopping rule, or
             "failed": it raised, or its value was not finite.
         value: what was told; None while running, NaN when failed. Of several
@@ -84,6 +85,7 @@ class Trial:
     decision: Decision | None = None
     error: str | None = None
     duration: float | None = None
+    _asked: dict[str, Any] = dataclasses.field(repr=False)
     _study_key: PRNGKeyArray = dataclasses.field(repr=False)
     _folders: Folders = dataclasses.field(repr=False)
     _points: Points | None = dataclasses.field(repr=False)

@@ -63,6 +63,48 @@ def test_maximize_is_minimize_of_the_negative(space, strategy, minimize):
     assert highest.func_vals.tolist() == (-lowest.func_vals).tolist()
 
 
+def takes_out(config):
+    return config.pop("a") ** 2
+
+
+def scales_in_place(config):
+    config["a"] *= 100
+    return config["a"]
+
+
+@pytest.mark.parametrize("change", [takes_out, scales_in_place])
+def test_an_objective_may_change_its_configuration(minimize, change):
+    x0 = {"a": 0.5, "b": "u"}
+    result = minimize(change, x0=x0)
+    assert result.trials[0].config == result.x_iters[0] == x0
+    assert change(dict(result.x)) == result.fun
+
+
+def test_callbacks_may_add_to_the_configuration(minimize):
+    def log(study, trial):
+        trial.config["value"] = trial.value
+
+    result = minimize(square, callbacks=[log])
+    assert square(result.x) == result.fun
+    assert all(set(x) <= {"a", "b", "c"} for x in [result.x, *result.x_iters])
+
+
+class Clueless(Random):
+    """A strategy whose recommendation fails."""
+
+    def expected(self, state):
+        raise ArithmeticError("no idea")
+
+
+def test_no_trial_is_lost_where_the_recommendation_fails(minimize, space):
+    with pytest.raises(ArithmeticError, match="no idea") as caught:
+        minimize(square, strategy=Clueless(space), noisy=True)
+    result = caught.value.result
+    assert not result.success
+    assert result.fun == min(result.func_vals)
+    assert len(result.x_iters) == 4
+
+
 def test_x0_is_tried_first(minimize):
     config = {"a": 0.0, "b": "u"}
     result = minimize(square, x0=[config, {"a": 0.5, "b": "u"}])

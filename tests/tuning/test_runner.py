@@ -91,7 +91,7 @@ def test_a_function_returns_its_value(run):
 
 def test_a_second_parameter_gets_the_trial(run):
     def fun(config, trial):
-        assert config is trial.config
+        assert config == trial.config
         assert trial.state == "running"
         return trial.number
 

@@ -131,6 +131,18 @@ def test_enqueued_configurations_come_first_and_exactly_as_given(study):
     assert table(study)[0] == [Status.PENDING, Status.DONE, Status.PENDING]
 
 
+def test_a_configuration_may_be_changed_until_it_is_told(study):
+    config = {"a": 0.1, "b": "u"}
+    study.enqueue(config)
+    trial = study.ask()
+    study.tell(trial, trial.config.pop("a"))
+    assert trial.config == config
+    trial.config["value"] = trial.value  # as a log would have it
+    assert study.best is trial
+    study.observe(config, 0.2)
+    assert study.best.value == 0.1
+
+
 def test_the_queue_is_in_order_over_several_asks(study):
     for a in (0.1, 0.2, 0.3):
         study.enqueue({"a": a, "b": "u"})
