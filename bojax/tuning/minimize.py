@@ -28,8 +28,9 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration that met all constraints, see `Study.best`; None if
-            there is none, or if there are several objectives: see `pareto`.
+        x: the best configuration that met all constraints, at full fidelity, see
+            `Study.best`; None if there is none, or if there are several objectives: see
+            `pareto`.
         fun: the value measured there, in the objective's own sense; NaN where there is
             no `x`. Of a noisy objective other trials may have better values.
         trials: all trials, in order; one that was interrupted is still "running".
@@ -278,16 +279,7 @@ def _result(study: Study, planned: bool, message: str) -> Result:
         # It is the model that fails: what is left is the best value measured.
         best, front = study._best, [study._best] if study._best else []
     if planned and not front:
-        violated = [trial for trial in study.trials if trial.constraints]
-        violated = [trial for trial in violated if trial.state != "failed"]
-        if violated:
-            least = min(violated, key=lambda trial: max(trial.constraints))
-            message += (
-                ", and none met all constraints; the one nearest to it was trial "
-                f"{least.number}"
-            )
-        else:
-            message += ", and all failed"
+        message += f", and {_lack(study)}"
     return Result(
         x=None if best is None else dict(best._asked),
         fun=math.nan if best is None else best.value,
@@ -297,6 +289,18 @@ def _result(study: Study, planned: bool, message: str) -> Result:
         pareto=tuple(front),
         direction=study.direction,
     )
+
+
+def _lack(study: Study) -> str:
+    """Why no trial is the best."""
+    succeeded = [t for t in study.trials if t.state in ("done", "stopped")]
+    violated = [trial for trial in succeeded if trial._is_full]
+    if not succeeded:
+        return "all failed"
+    if not violated:
+        return "none succeeded at full fidelity"
+    least = min(violated, key=lambda trial: max(trial.constraints))
+    return f"none met all constraints; the one nearest to it was trial {least.number}"
 
 
 def _all_failed(study: Study) -> bool:

@@ -71,10 +71,10 @@ class Search:
             self.state = in_double(_grow, self.strategy, self.state, larger)
             self._capacity = larger
 
-    def recommended(self) -> int:
-        """The number of the trial of the best value expected."""
+    def recommended(self) -> int | None:
+        """The number of the trial of the best value expected; None if none can be."""
         found = in_double(_recommend, self.strategy, self.state).numpy()
-        return int(found.row)
+        return int(found.row) if found.found else None
 
     def fitted_noise(self) -> bool:
         """Whether the model found noise that matters."""

@@ -16,7 +16,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from bojax import strategies
 from bojax.data import Decision, Points
-from bojax.space import Space
+from bojax.space import Fidelity, Space
 from bojax.strategies import Strategy
 from bojax.tuning.search import Search
 from bojax.tuning.trial import Folders, Measured, Trial, measured
@@ -39,7 +39,8 @@ class StoppingRule(Protocol):
 
         Args:
             curve: the values at steps 1, 2, ...; NaN where none was reported.
-            best: the best value of a finished trial; infinite before the first.
+            best: the best value of a finished trial that met all constraints, at full
+                fidelity; infinite before the first.
             finished: the curves of the trials that have a value; that of a stopped one
                 ends early.
         """
@@ -133,7 +134,7 @@ class Study:
         self.num_constraints = int(num_constraints)
         self.stopping = stopping
         self.noisy = noisy
-        self._recommended: tuple[int, Trial] | None = None
+        self._recommended: tuple[int, Trial | None] | None = None
         self._signs = np.array([1.0 if d == "minimize" else -1.0 for d in directions])
         self._sign = float(self._signs[0])
         self._key = _as_key(key)
@@ -162,7 +163,8 @@ class Study:
     def best(self) -> Trial | None:
         """The trial to go home with; None before any that meets all constraints.
 
-        That is the one of the best value; stopped ones count. Of several objectives
+        That is the one of the best value at full fidelity; stopped ones count. Where
+        nothing succeeded at full fidelity it is None too. Of several objectives
         there is no best one: see `front`. Of a noisy objective it is the one of the
         best value expected, not that of the luckiest, see `Strategy.recommend`; its
         `value` is still the one measured. Without `noisy`, an objective is noisy if a
@@ -173,8 +175,10 @@ class Study:
                 return self._best
             finished = sum(trial.finished for trial in self._trials)
             if self._recommended is None or self._recommended[0] != finished:
+                self._catch_up()  # where a tell was interrupted
                 row = self._search.recommended()
-                self._recommended = finished, self._trials[row]
+                found = None if row is None else self._trials[row]
+                self._recommended = finished, found
             return self._recommended[1]
 
     def _is_noisy(self) -> bool:
@@ -195,9 +199,9 @@ class Study:
     def front(self) -> list[Trial]:
         """The trials that no other one beats in every objective, and that are feasible.
 
-        Of one objective, the best one.
+        Of those at full fidelity. Of one objective, the best one.
         """
-        trials = [trial for trial in self._trials if trial.feasible]
+        trials = [t for t in self._trials if t.feasible and t._is_full]
         if len(self._signs) == 1 or not trials:
             best = self.best
             return [] if best is None else [best]
@@ -348,9 +352,18 @@ class Study:
             number=number,
             config=dict(config),
             _asked=config,
+            _is_full=self._is_full(config),
             _study_key=self._key,
             _folders=self._folders,
             _points=points,
+        )
+
+    def _is_full(self, config: dict) -> bool:
+        """Whether every fidelity is at its highest, as near as for a recommendation."""
+        return all(
+            parameter.find(parameter.high) - parameter.find(config[name]) <= 1e-6
+            for name, parameter in self.space.columns
+            if isinstance(parameter, Fidelity)
         )
 
     def _measured(self, name: str, value: Any) -> Measured:
@@ -377,7 +390,8 @@ class Study:
         else:
             trial.value = told.values if several else told.values[0]
             trial.state = "done"
-            if not several and trial.feasible and values[0] < self._best_y:
+            better = not several and bool(values[0] < self._best_y)
+            if better and trial.feasible and trial._is_full:
                 self._best, self._best_y = trial, float(values[0])
             if trial.curve:
                 self._curves.append(self._dense(trial))

@@ -86,6 +86,7 @@ class Trial:
     error: str | None = None
     duration: float | None = None
     _asked: dict[str, Any] = dataclasses.field(repr=False)
+    _is_full: bool = dataclasses.field(repr=False)
     _study_key: PRNGKeyArray = dataclasses.field(repr=False)
     _folders: Folders = dataclasses.field(repr=False)
     _points: Points | None = dataclasses.field(repr=False)
