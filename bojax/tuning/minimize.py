@@ -122,6 +122,7 @@ def minimize(
         num_objectives: how many values the objective returns, as a list or an
             `Outcome`. Of several, `pareto` of the result has the best trials.
         num_constraints: how many constraints it measures, returned in an `Outcome`.
+            With `stopping` a generator yields one at each step: any may be the last.
         noisy: whether two evaluations of one configuration may differ: then the result
             is the best configuration as far as the model believes, not the luckiest.
             None: by evidence, see `Study.best`.

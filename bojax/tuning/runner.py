@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+import math
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -52,13 +53,15 @@ def run_trial(study: Study, trial: Trial, fun: Callable, with_trial: bool) -> No
 
     A plain function returns the value. A generator function yields the value so far
     after each step, and is closed where the stopping rule says so; its value is what it
-    yielded last, or what it returns, if anything.
+    yielded last, or what it returns, if anything. Where constraints are measured, what
+    a stopping rule may make the last is an `Outcome` that has them.
 
     An exception of the objective is recorded with the trial, which failed.
 
     Raises:
         TypeError: if what the objective returns or yields is not as many numbers as
-            there should be; the trial is recorded as failed.
+            there should be, or lacks constraints where a rule may stop the trial; it is
+            recorded as failed.
     """
     config = dict(trial.config)  # objectives pop from it, scale it in place
     args = (config, trial) if with_trial else (config,)
@@ -90,12 +93,24 @@ def _evaluate(study: Study, trial: Trial, fun: Callable, args: tuple) -> Any:
                     value = next(steps)
                 except StopIteration as end:
                     return value if end.value is None else end.value
-            measured("fun: what the objective yielded", value)
+            _check_yielded(study, value)
             if study.report(trial, step, value).stop:
                 return value
     finally:
         with _objective():
             steps.close()
+
+
+def _check_yielded(study: Study, value: Any) -> None:
+    name = "fun: what the objective yielded"
+    told = study._measured_so_far(name, value)
+    lacks = len(told.constraints) < study.num_constraints
+    if study.stopping is not None and lacks and math.isfinite(told.values[0]):
+        raise TypeError(
+            f"{name}: expected an Outcome with {study.num_constraints} constraints, "
+            "because the stopping rule may end the trial at any step, "
+            f"got {value!r}"
+        )
 
 
 def _report_of(error: Exception) -> str:

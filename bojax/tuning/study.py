@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from bojax import strategies
-from bojax.data import Decision, Points
+from bojax.data import Decision, Outcome, Points
 from bojax.space import Fidelity, Space
 from bojax.strategies import Strategy
 from bojax.tuning.search import Search
@@ -261,17 +261,19 @@ class Study:
         Args:
             trial: from `ask`, not told yet.
             step: how far it is, for instance in epochs: from 1, growing.
-            value: the measure that will also be told, so far.
+            value: the measure that will also be told, so far: a number, or an `Outcome`
+                with one, which alone is kept.
 
         Returns:
             The decision, its mean in the user's sense. Without a stopping rule, and
             where the value is not finite: go on.
 
         Raises:
-            TypeError: if the value is not one number.
+            TypeError: if the value is not one number, or an `Outcome` has constraints,
+                but not as many as there should be.
             ValueError: if the trial is not running or the step does not grow.
         """
-        value = measured("value", value).values[0]
+        value = self._measured_so_far("value", value).values[0]
         with self._lock:
             self._check_running(trial)
             last = trial.curve[-1][0] if trial.curve else 0
@@ -368,6 +370,12 @@ class Study:
 
     def _measured(self, name: str, value: Any) -> Measured:
         return measured(name, value, len(self._signs), self.num_constraints)
+
+    def _measured_so_far(self, name: str, value: Any) -> Measured:
+        """Of a trial in progress one number is due; the constraints need not be."""
+        has_constraints = isinstance(value, Outcome) and value.constraints is not None
+        count = self.num_constraints if has_constraints else 0
+        return measured(name, value, num_constraints=count)
 
     def _record(self, trial: Trial, told: Measured) -> tuple[np.ndarray, ...]:
         """Finishes a trial; returns what the strategy is to be told of it."""

@@ -75,8 +75,8 @@ class After:
 def run(space, strategy):
     """Runs one trial of an objective."""
 
-    def run(fun, stopping=None):
-        study = Study(space, strategy, stopping=stopping)
+    def run(fun, stopping=None, **options):
+        study = Study(space, strategy, stopping=stopping, **options)
         trial = study.ask()
         run_trial(study, trial, fun, takes_trial(fun))
         return trial
@@ -137,6 +137,39 @@ def test_a_rule_closes_the_generator(run):
     assert (trial.state, trial.value) == ("stopped", 0.25)
     assert len(trial.curve) == 4
     assert trial.decision.reason == "far enough"
+
+
+def yields_constraints(config):
+    for step in range(3):
+        yield bojax.Outcome(1.0 - step, constraints=[step - 1.0])
+
+
+@pytest.mark.parametrize(
+    ("stopping", "state", "value", "constraints"),
+    [(None, "done", -1.0, (1.0,)), (After(2), "stopped", 0.0, (0.0,))],
+)
+def test_outcomes_are_yielded_with_their_constraints(
+    run, stopping, state, value, constraints
+):
+    trial = run(yields_constraints, stopping, num_constraints=1)
+    assert (trial.state, trial.value, trial.constraints) == (state, value, constraints)
+    assert trial.curve == [(1, 1.0), (2, 0.0), (3, -1.0)][: len(trial.curve)]
+
+
+def yields_numbers(config):
+    yield math.nan
+    yield 0.5
+    return bojax.Outcome(0.25, constraints=[-1.0])
+
+
+def test_numbers_may_be_yielded_before_the_constraints_are_known(run):
+    trial = run(yields_numbers, num_constraints=1)
+    assert (trial.state, trial.value, trial.constraints) == ("done", 0.25, (-1.0,))
+
+
+def test_where_a_rule_may_stop_it_constraints_are_due_at_each_step(run):
+    with pytest.raises(TypeError, match="yielded: expected an Outcome with 1 constr"):
+        run(yields_numbers, After(9), num_constraints=1)
 
 
 def raises_at_once(config):
