@@ -100,7 +100,8 @@ class Converged:
 
     After each trial it bounds the regret of the best point, see `regret_bound`, and
     raises `StopIteration`, with the reason in words, where the bound has been under the
-    tolerance `patience` times in a row. Only for `BayesOpt`: the others have no model.
+    tolerance `patience` times in a row. Only for one objective, and
+    `BayesOpt`: the others have no model.
 
     A model that has learned one valley well can be sure, and wrong, that there is no
     other. So where the strategy begins anew (`BayesOpt(restart_below=...)`), which it
@@ -118,8 +119,7 @@ class Converged:
             anew.
 
     Raises:
-        ValueError: if an argument is out of range.
-        TypeError: at the first call, if the study's strategy has no surrogate.
+        ValueError: if an argument is out of range; see also `check`.
 
     Example:
         >>> Converged(tolerance=1e-3).patience
@@ -159,18 +159,32 @@ class Converged:
         self.bounds: list[float] = []
         """The bound after each trial, NaN where none was computed."""
 
+    def check(self, study: Study) -> BayesOpt:
+        """The study's strategy, if the regret of such a study can be bounded.
+
+        `bojax.minimize` asks before the first trial.
+
+        Raises:
+            TypeError: if the strategy has no surrogate.
+            ValueError: if there are several objectives, of which no trial is the best.
+        """
+        strategy, count = study.strategy, study.num_objectives
+        if not isinstance(strategy, BayesOpt):
+            raise TypeError(
+                "strategy: expected a BayesOpt for Converged, "
+                f"got {type(strategy).__name__}"
+            )
+        if count > 1:
+            raise ValueError(f"num_objectives: expected 1 for Converged, got {count}")
+        return strategy
+
     def __call__(self, study: Study, trial: Trial) -> None:
         """Called after each trial.
 
         Raises:
             StopIteration: where the run has converged.
         """
-        strategy = study.strategy
-        if not isinstance(strategy, BayesOpt):
-            raise TypeError(
-                "strategy: expected a BayesOpt for Converged, "
-                f"got {type(strategy).__name__}"
-            )
+        strategy = self.check(study)
         succeeded = sum(t.state in ("done", "stopped") for t in study.trials)
         least = self.min_trials or 2 * strategy.num_initial
         if succeeded < max(least, 2):

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from bojax.space import Space
 from bojax.strategies import Strategy
+from bojax.tuning.convergence import Converged
 from bojax.tuning.runner import run_trial, takes_trial
 from bojax.tuning.study import StoppingRule, Study
 from bojax.tuning.trial import Trial
@@ -207,6 +208,9 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
             f"x0: expected at most num_trials={num_trials} configurations, "
             f"got {len(configs)}"
         )
+    for callback in callbacks:
+        if isinstance(callback, Converged):
+            callback.check(study)
     for config in configs:
         study.enqueue(config)
 

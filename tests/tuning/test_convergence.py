@@ -104,3 +104,11 @@ def test_a_strategy_without_a_surrogate_is_refused():
     study = bojax.Study(SPACE, Random(SPACE))
     with pytest.raises(TypeError, match="strategy: expected a BayesOpt"):
         Converged(1.0)(study, study.observe({"a": 0.5}, 1.0))
+
+
+def test_several_objectives_are_refused_before_any_trial():
+    ran = []
+    options = {"num_objectives": 2, "progress": False}
+    with pytest.raises(ValueError, match="num_objectives: expected 1 for Converged"):
+        bojax.minimize(ran.append, SPACE, 4, callbacks=[Converged(1.0)], **options)
+    assert ran == []
