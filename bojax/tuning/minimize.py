@@ -29,16 +29,16 @@ class Result:
     """What a run found. The names are those of SciPy's `OptimizeResult`.
 
     Args:
-        x: the best configuration that met all constraints, at full fidelity, see
-            `Study.best`; None if there is none, or if there are several objectives: see
-            `pareto`.
+        x: the best configuration that met all constraints, under noise the one expected
+            to be the best and to meet them, at full fidelity, see `Study.best`; None if
+            there is none, or if there are several objectives: see `pareto`.
         fun: the value measured there, in the objective's own sense; NaN where there is
             no `x`. Of a noisy objective other trials may have better values.
         trials: all trials, in order; one that was interrupted is still "running".
         success: whether the run ended as planned and some trial succeeded.
         message: why the run ended.
-        pareto: the trials that no other beats in every objective; of one objective, the
-            best one.
+        pareto: the trials that no other beats in every objective, see `Study.front`; of
+            one objective, the best one.
         direction: "minimize" or "maximize"; for several objectives a tuple of these.
     """
 

@@ -166,9 +166,11 @@ class Study:
         That is the one of the best value at full fidelity; stopped ones count. Where
         nothing succeeded at full fidelity it is None too. Of several objectives
         there is no best one: see `front`. Of a noisy objective it is the one of the
-        best value expected, not that of the luckiest, see `Strategy.recommend`; its
-        `value` is still the one measured. Without `noisy`, an objective is noisy if a
-        variance was told, a configuration had two values, or the model found noise.
+        best value expected, not that of the luckiest, of those expected to meet the
+        constraints, see `Strategy.recommend`; its `value` and `constraints` are still
+        those measured, and it may not be `feasible` by them. Without `noisy`, an
+        objective is noisy if a variance was told, a configuration had two values, or
+        the model found noise.
         """
         with self._lock:
             if self._best is None or not self._is_noisy():
@@ -199,7 +201,8 @@ class Study:
     def front(self) -> list[Trial]:
         """The trials that no other one beats in every objective, and that are feasible.
 
-        Of those at full fidelity. Of one objective, the best one.
+        Of those at full fidelity. Of one objective, the best one: under noise the one
+        expected to be the best and to meet the constraints, see `best`.
         """
         trials = [t for t in self._trials if t.feasible and t._is_full]
         if len(self._signs) == 1 or not trials:
