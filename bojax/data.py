@@ -77,13 +77,19 @@ Told = Float[Array, "..."] | Float[np.ndarray, "..."] | float | Sequence[float]
 class Outcome(eqx.Module):
     """What came of one point, or of a batch of them.
 
+    Shapes are those of q points, m objectives and c constraints; any of these may be
+    left out where it is 1.
+
     Args:
         y: the value; NaN marks a failed trial, which is data and never an incumbent.
-            Shapes `[]`, `[q]` or `[q, m]`.
-        variance: known variance of the noise in `y`, in its squared units.
-        constraints: measured values g, met where g <= 0. Shapes `[c]` or `[q, c]`.
-        cost: what the evaluation cost, in any positive unit. Shapes `[]` or `[q]`.
+            Shapes `[q, m]`, `[q]` or `[m]` or `[]`.
+        variance: known variance of the noise in `y`, in its squared units, of its shape
+            or one for all.
+        constraints: measured values g, met where g <= 0. Shapes `[q, c]`, `[q]` or
+            `[c]` or `[]`.
+        cost: what the evaluation cost, in any positive unit. Shapes `[q]` or `[]`.
         done: False for a provisional value: not recorded, the point stays pending.
+            Shape `[q]`, or one for all.
 
     Example:
         >>> Outcome(0.3, variance=0.01).done

@@ -183,6 +183,9 @@ class Strategy(eqx.Module):
             state: the run.
             points: the points that were evaluated.
             y: their values `[q]`, or `[q, m]`, or an `Outcome`. NaN: the trial failed.
+
+        Raises:
+            ValueError: if something that is told has another shape, see `Outcome`.
         """
         trials = state.trials
         told, done = _columns(y, points.x.shape[0], trials)
@@ -204,7 +207,16 @@ class Strategy(eqx.Module):
         x: Float[Array, "q d"],
         y: Float[Array, "..."] | Outcome,
     ) -> State:
-        """Outcomes of points that nobody asked for."""
+        """Outcomes of points that nobody asked for.
+
+        Args:
+            state: the run.
+            x: the points, taken to the nearest representable ones.
+            y: as in `tell`.
+
+        Raises:
+            ValueError: as in `tell`.
+        """
         told, _ = _columns(y, x.shape[0], state.trials)
         x = jax.vmap(self.space.project)(x.astype(state.trials.x.dtype))
         number = jnp.full(x.shape[0], -1, jnp.int32)
@@ -317,7 +329,11 @@ def _columns(
 
     def shaped(name: str, value: Any, unit: str, columns: int) -> Float[Array, "q k"]:
         value = jnp.asarray(value, trials.y.dtype)
-        if value.size != q * columns:
+        shapes = [(q, columns)]
+        shapes += [(q,)] if columns == 1 else []
+        shapes += [(columns,)] if q == 1 else []
+        shapes += [()] if q == columns == 1 else []
+        if value.shape not in shapes:
             raise ValueError(
                 f"{name}: expected {q} points of {columns} {unit}, "
                 f"got shape {value.shape}"
@@ -326,13 +342,15 @@ def _columns(
 
     told = {"y": shaped("y", outcome.y, "values", m)}
     variance = 0.0 if outcome.variance is None else outcome.variance
-    variance = jnp.asarray(variance, trials.y.dtype)
-    if variance.size > 1:
-        variance = variance.reshape(q, m)
-    told["variance"] = jnp.broadcast_to(variance, (q, m))
+    if np.ndim(variance) == 0:
+        variance = jnp.broadcast_to(variance, (q, m))
+    told["variance"] = shaped("variance", variance, "values", m)
     given = np.zeros(0) if outcome.constraints is None else outcome.constraints
     if c or outcome.constraints is not None:
         told["constraints"] = shaped("constraints", given, "constraints", c)
     if outcome.cost is not None:
         told["cost"] = shaped("cost", outcome.cost, "cost", 1)[:, 0]
-    return told, jnp.broadcast_to(jnp.asarray(outcome.done), (q,))
+    done = jnp.asarray(outcome.done)
+    if done.shape not in ((), (q,)):
+        raise ValueError(f"done: expected {q} of them, or one, got shape {done.shape}")
+    return told, jnp.broadcast_to(done, (q,))

@@ -449,6 +449,30 @@ def test_several_objectives(name, made):
     np.testing.assert_array_equal(state.trials.variance[:3], 2 * y)
 
 
+def test_what_is_told_has_a_row_for_each_point(made):
+    strategy = made["Random", FINITE]
+    state = strategy.init(jax.random.key(0), 4, num_objectives=3)
+    points, state = strategy.ask(state, 2)
+    y = jnp.arange(6.0).reshape(2, 3)
+    for argument, told in (
+        ("y", y.T),
+        ("y", y.ravel()),
+        ("variance", Outcome(y, variance=jnp.ones(2))),
+        ("variance", Outcome(y, variance=y.T)),
+        ("cost", Outcome(y, cost=1.0)),
+        ("done", Outcome(y, done=jnp.ones(3, bool))),
+    ):
+        with pytest.raises(ValueError, match=f"{argument}: expected 2"):
+            strategy.tell(state, points, told)
+        with pytest.raises(ValueError, match=f"{argument}: expected 2"):
+            strategy.observe(state, points.x, told)
+    told = strategy.tell(state, points, Outcome(y, variance=0.5))
+    np.testing.assert_array_equal(told.trials.variance[:2], np.full((2, 3), 0.5))
+    # One point is a row without being told so.
+    told = strategy.tell(state, jax.tree.map(lambda leaf: leaf[1:], points), y[1])
+    np.testing.assert_array_equal(told.trials.y[1], y[1])
+
+
 def test_bayesian_optimization_of_several_objectives_under_a_constraint(made):
     """Every configuration once, whatever is feasible; the run is the same again."""
     strategy = made["BayesOpt", FINITE]
