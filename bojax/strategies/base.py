@@ -2,8 +2,9 @@
 
 import abc
 import dataclasses
+import operator
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, SupportsIndex, TypeVar
 
 import equinox as eqx
 import jax
@@ -30,6 +31,39 @@ def check_one_objective(trials: Trials, who: str) -> None:
     """Raises a ValueError if there are several objectives, which `who` cannot use."""
     if (count := trials.y.shape[1]) != 1:
         raise ValueError(f"num_objectives: expected 1 for {who}, got {count}")
+
+
+def as_count(name: str, count: SupportsIndex, least: int = 1) -> int:
+    """A count as Python's int, so that compiled functions take it as static.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is less than `least`.
+    """
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {count!r}") from None
+    if number < least:
+        raise ValueError(f"{name}: expected at least {least}, got {number}")
+    return number
+
+
+def as_key(name: str, key: Any) -> PRNGKeyArray:
+    """One JAX key, of an integer the key with that seed.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return jax.random.key(int(key))
+    if (
+        isinstance(key, jax.Array)
+        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        and key.shape == ()
+    ):
+        return key
+    raise TypeError(f"{name}: expected an integer or one jax.random.key, got {key!r}")
 
 
 class State(eqx.Module):
@@ -108,32 +142,28 @@ class Strategy(eqx.Module):
 
     def init(
         self,
-        key: PRNGKeyArray,
-        capacity: int = 64,
-        num_objectives: int = 1,
-        num_constraints: int = 0,
+        key: Any,
+        capacity: SupportsIndex = 64,
+        num_objectives: SupportsIndex = 1,
+        num_constraints: SupportsIndex = 0,
     ) -> State:
         """A run without trials.
 
         Args:
-            key: the key of every draw of this run.
+            key: the key of every draw of this run, or an integer for its seed.
             capacity: rows of the table of trials; see `grow`.
             num_objectives: values that each trial returns.
             num_constraints: constraints that each trial measures, see `Outcome`.
 
         Raises:
+            TypeError: if the key is neither an integer nor one JAX key, or a count is
+                no integer.
             ValueError: if a count is not positive, or `num_constraints` is negative.
         """
-        for name, count in (
-            ("capacity", capacity),
-            ("num_objectives", num_objectives),
-        ):
-            if count < 1:
-                raise ValueError(f"{name}: expected at least 1, got {count}")
-        if num_constraints < 0:
-            raise ValueError(
-                f"num_constraints: expected at least 0, got {num_constraints}"
-            )
+        key = as_key("key", key)
+        capacity = as_count("capacity", capacity)
+        num_objectives = as_count("num_objectives", num_objectives)
+        num_constraints = as_count("num_constraints", num_constraints, least=0)
         trials = Trials.empty(
             capacity, self.space.num_columns, num_objectives, num_constraints
         )
@@ -144,16 +174,14 @@ class Strategy(eqx.Module):
             memory=self.start(trials),
         )
 
-    @_jit
-    def ask(self, state: State, q: int = 1) -> tuple[Points, State]:
-        """The next `q` points; each is pending until it is told."""
-        if q < 1:
-            raise ValueError(f"q: expected at least 1, got {q}")
-        numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
-        x, memory = self.propose(state.memory, state.trials, state.key, numbers)
-        if not self.chooses_fidelity:
-            x = self.space.at_full_fidelity(x)
-        return self.reserve(State(state.trials, state.key, state.num_asked, memory), x)
+    def ask(self, state: State, q: SupportsIndex = 1) -> tuple[Points, State]:
+        """The next `q` points; each is pending until it is told.
+
+        Raises:
+            TypeError: if `q` is no integer.
+            ValueError: if `q` is not positive.
+        """
+        return _ask(self, state, as_count("q", q))
 
     @_jit
     def reserve(self, state: State, x: Float[Array, "q d"]) -> tuple[Points, State]:
@@ -309,6 +337,15 @@ class Strategy(eqx.Module):
         )
 
 
+@_jit
+def _ask(strategy: Strategy, state: State, q: int) -> tuple[Points, State]:
+    numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
+    x, memory = strategy.propose(state.memory, state.trials, state.key, numbers)
+    if not strategy.chooses_fidelity:
+        x = strategy.space.at_full_fidelity(x)
+    return strategy.reserve(State(state.trials, state.key, state.num_asked, memory), x)
+
+
 def _same(trials: Trials) -> Bool[Array, "n n"]:
     """Which pairs of rows hold the same point."""
     return jax.vmap(lambda x: jnp.all(trials.x == x, axis=1))(trials.x)
@@ -343,7 +380,7 @@ def _columns(
     told = {"y": shaped("y", outcome.y, "values", m)}
     variance = 0.0 if outcome.variance is None else outcome.variance
     if np.ndim(variance) == 0:
-        variance = jnp.broadcast_to(variance, (q, m))
+        variance = jnp.broadcast_to(jnp.asarray(variance), (q, m))
     told["variance"] = shaped("variance", variance, "values", m)
     given = np.zeros(0) if outcome.constraints is None else outcome.constraints
     if c or outcome.constraints is not None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from bojax._numerics import bucket
 from bojax._precision import compiler_options, one_blas_thread
 from bojax.strategies import State, Strategy
+from bojax.strategies.base import as_count, as_key
 from bojax.tuning.trial import trial_key
 
 
@@ -38,9 +39,9 @@ class History(eqx.Module):
 def simulate(
     strategy: Strategy,
     objective: Callable[[Float[Array, " d"], PRNGKeyArray], Float[Array, ""]],
-    num_trials: int,
-    keys: Key[Array, "*runs"],
-    recommend: bool | Literal["noisy"] = False,
+    num_trials: SupportsIndex,
+    keys: Any,
+    recommend: Any = False,
 ) -> History:
     """Runs a strategy against an objective, from the first trial to the last.
 
@@ -66,8 +67,8 @@ def simulate(
             `strategy.space.values(x)` has natural units. A value that is not finite is
             a failed trial. The key is the one that `Trial.key` would be.
         num_trials: the length of a run.
-        keys: one key, or a batch `[k]` of one key a run; k is a multiple of the number
-            of devices that they lie on.
+        keys: one key, or an integer for its seed, or a batch `[k]` of one key a run; k
+            is a multiple of the number of devices that they lie on.
         recommend: whether to ask for a recommendation after the last trial: True to
             decide by evidence whether there is noise, "noisy" to say that there is.
 
@@ -75,8 +76,10 @@ def simulate(
         The history, with a leading axis for a batch of keys.
 
     Raises:
-        TypeError: if the objective cannot be traced: such functions need `bojax.Study`.
-        ValueError: if it returns more than one number, or a count is not positive.
+        TypeError: if the objective cannot be traced: such functions need `bojax.Study`;
+            or `num_trials` is no integer, or `keys` is of another type.
+        ValueError: if it returns more than one number, `num_trials` is not positive, or
+            `recommend` or the shape of the keys is another.
 
     Example:
         >>> import bojax, jax
@@ -88,8 +91,13 @@ def simulate(
         >>> history.best_y.shape
         (3, 8)
     """
-    if num_trials < 1:
-        raise ValueError(f"num_trials: expected at least 1, got {num_trials}")
+    num_trials = as_count("num_trials", num_trials)
+    if not isinstance(recommend, bool) and recommend != "noisy":
+        raise ValueError(
+            f'recommend: expected False, True or "noisy", got {recommend!r}'
+        )
+    if not isinstance(keys, jax.Array):
+        keys = as_key("keys", keys)
     if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) or keys.ndim > 1:
         raise ValueError(
             "keys: expected a jax.random.key or a batch [k] of them, "

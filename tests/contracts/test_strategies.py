@@ -24,6 +24,7 @@ from bojax.strategies import (
     Sobol,
     Strategy,
     TuRBO,
+    base,
 )
 
 
@@ -236,7 +237,7 @@ def test_compiled_is_as_written(name, made):
     state = strategy.init(jax.random.key(0), CAPACITY)
     _, state = play(strategy, state, 4)
     points, after = strategy.ask(state)
-    written, after_written = Strategy.ask.__wrapped__(strategy, state)
+    written, after_written = base._ask.__wrapped__(strategy, state, 1)
     np.testing.assert_array_equal(points.x, written.x)
     y = measure(points.x)
     told = strategy.tell(after, points, y)
@@ -503,6 +504,17 @@ def test_several_objectives_are_refused_by_what_has_one(name, made):
         ValueError, match=f"num_objectives: expected 1 for {name}, got 2"
     ):
         strategy.ask(state)
+
+
+def test_counts_and_seeds_are_integers_of_any_kind(made):
+    strategy = made["Random", FINITE]
+    state = strategy.init(jax.random.key(3), 4)
+    again = strategy.init(np.int64(3), np.int64(4), np.int64(1), np.int64(0))
+    assert_same(state, again)
+    assert_same(strategy.ask(state, 2), strategy.ask(again, np.int64(2)))
+    for key in ("seed", 0.0, True, jax.random.split(jax.random.key(0))):
+        with pytest.raises(TypeError, match="key: expected an integer or one jax"):
+            strategy.init(key)
 
 
 @every

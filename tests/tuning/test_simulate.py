@@ -245,9 +245,21 @@ def test_errors_of_the_objective_itself_pass_through(strategy):
         simulate(strategy, broken, 3, KEY)
 
 
+def test_counts_and_seeds_are_integers_of_any_kind(strategy):
+    expected = simulate(strategy, bowl, 6, KEY)
+    history = simulate(strategy, bowl, np.int64(6), 7)
+    np.testing.assert_array_equal(history.x, expected.x)
+
+
+def test_whether_to_recommend_is_one_of_three(strategy):
+    with pytest.raises(ValueError, match="recommend: expected False, True"):
+        simulate(strategy, bowl, 6, KEY, recommend="quiet")
+
+
 @pytest.mark.parametrize(
     ("num_trials", "keys", "match"),
     [
+        (3, "seed", "keys: expected an integer or one jax.random.key, got 'seed'"),
         (0, KEY, "num_trials: expected at least 1, got 0"),
         (3, jnp.zeros(2, jnp.uint32), "keys"),
         (
