@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.ticker import MaxNLocator
@@ -11,6 +12,7 @@ from bojax.acquisitions import Acquisition
 from bojax.plots import _style
 from bojax.plots._line import Line
 from bojax.plots._surface import (
+    active,
     beliefs,
     gains,
     observations,
@@ -34,7 +36,8 @@ def posterior_2d(
 
     Filled contours, or cells where a parameter has few values; dots are observations. A
     triangle marks the acquisition's maximum on the grid that is drawn: what would be
-    evaluated next.
+    evaluated next. Where one of the parameters does not exist nothing is drawn, and no
+    maximum looked for.
 
     Args:
         posterior: of the objective.
@@ -67,17 +70,22 @@ def posterior_2d(
         panels = _style.new_axes(3.6 * num_panels, 3.2, 1, num_panels, sharey=True)[0]
     else:
         panels = _style.given_axes(axes, num_panels)
-    across, up = (
-        Line.through(space, column, np.full(2, 0.5), _NUM_POINTS) for column in (0, 1)
-    )
+    # Parents come first: where the last parameter exists, so does the other.
+    both = space.where_active(space.order[-1])
+    across, up = (Line.through(space, column, both, _NUM_POINTS) for column in (0, 1))
     grid = np.stack(np.meshgrid(across.x[:, 0], up.x[:, 1]), axis=-1)
     shape, x = grid.shape[:2], grid.reshape(-1, 2)
-    mean, std = (values.reshape(shape) for values in beliefs(posterior, space, x))
+    exist = active(space, x).all(axis=1)
+
+    def drawn(values: Float[np.ndarray, " g"]) -> Float[np.ndarray, "h w"]:
+        return np.where(exist, values, np.nan).reshape(shape)
+
+    mean, std = map(drawn, beliefs(posterior, space, x))
     _fill(panels[0], across, up, mean, "Blues_r", value_limits(mean))
     _fill(panels[1], across, up, std, "Greys", value_limits(np.append(std, 0)))
     titles = ["mean", "standard deviation"]
     if acquisition is not None:
-        value = gains(acquisition, space, x).reshape(shape)
+        value = drawn(gains(acquisition, space, x))
         limits = readable_limits(acquisition, value)
         _fill(panels[2], across, up, value, "Greens", limits)
         titles.append(type(acquisition).__name__)

@@ -131,6 +131,15 @@ class Cube:
         inside = inside.all(-1)[..., None, :]
         return (inside & c.owner).any(-1) | c.always
 
+    def where_active(self, column: int) -> np.ndarray:
+        """A point of the first box of a column, in the middle of what it allows."""
+        x = np.full(len(self._scales), 0.5)
+        for c, (low, high) in self._boxes[column][0].items():
+            scale = self._scales[c]
+            middle = (low + high) // 2 if scale.num_levels else (low + high) / 2
+            x[c] = scale.center(middle)
+        return x
+
     def project(self, x: Any, xp: Any) -> Any:
         """The nearest representable point; inactive columns at 1/2."""
         z = self.snap(x, xp)

@@ -227,6 +227,10 @@ class Space:
         x, xp = self._point(x)
         return self._cube.active(self._cube.snap(x, xp), xp)
 
+    def where_active(self, column: int) -> Float[np.ndarray, " d"]:
+        """A point at which a column exists, feasible or not."""
+        return self._cube.where_active(column)
+
     @overload
     def project(self, x: Float[Array, " d"]) -> Float[Array, " d"]: ...
     @overload

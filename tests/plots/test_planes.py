@@ -106,6 +106,42 @@ def test_few_values_are_cells():
     assert list(ax.get_yticks()) == [1, 2, 3]
 
 
+MOMENTUM = bojax.Float(0.0, 0.9, when={"optimizer": "sgd"})
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        bojax.Space(
+            {"optimizer": bojax.Categorical("sgd", "adam"), "momentum": MOMENTUM}
+        ),
+        bojax.Space(
+            {"momentum": MOMENTUM, "optimizer": bojax.Categorical("adam", "sgd")}
+        ),
+    ],
+)
+def test_nothing_is_drawn_where_a_parameter_does_not_exist(space):
+    posterior = condition(space)
+    panels = posterior_2d(posterior, space, UCB(posterior))
+    parent = space.names.index("optimizer")
+    sgd = space.columns[parent].parameter.values.index("sgd")
+    for ax in panels:
+        (cells,) = (c for c in ax.collections if isinstance(c, QuadMesh))
+        values = np.moveaxis(np.ma.filled(cells.get_array(), np.nan), 1 - parent, 0)
+        assert np.isfinite(values[sgd]).all()
+        assert np.isnan(values[1 - sgd]).all()
+        assert labeled(ax, "maximum").get_data()[parent] == [sgd]
+        limits = (ax.get_xlim(), ax.get_ylim())[1 - parent]
+        np.testing.assert_allclose(limits, [0.0, 0.9])
+
+
+def test_a_parameter_that_hardly_ever_exists_has_its_axis():
+    parent, child = bojax.Float(0.0, 1.0), {"a": (0.3, 0.3001)}
+    space = bojax.Space({"a": parent, "b": bojax.Float(2.0, 4.0, when=child)})
+    (ax, _) = posterior_2d(condition(space), space)
+    assert ax.get_ylim() == (2.0, 4.0)
+
+
 def test_what_cannot_be_drawn_is_named(posterior):
     line = bojax.Space({"lr": bojax.Float(0.0, 1.0)})
     with pytest.raises(ValueError, match="space: expected two columns, got 1"):

@@ -71,6 +71,13 @@ def test_project_is_idempotent_and_keeps_the_dtype(dtype, given):
 
 
 @cheap
+@given(spaces())
+def test_every_column_exists_somewhere(space):
+    for column in range(space.num_columns):
+        assert space.active(space.where_active(column))[column]
+
+
+@cheap
 @given(spaces_and_points())
 def test_levels_are_where_project_goes(given):
     space, x = given
