@@ -445,20 +445,20 @@ def _check_options(
 ) -> None:
     if combine not in ("mean", "median"):
         raise ValueError(f"combine: expected 'mean' or 'median', got {combine!r}")
-    if population_size < 2:
-        raise ValueError(f"population_size: expected at least 2, got {population_size}")
-    if not 1 <= settings.tournament_size <= population_size:
-        raise ValueError(
-            f"tournament_size: expected 1 to {population_size}, got "
-            f"{settings.tournament_size}"
-        )
+    sizes = (
+        ("population_size", population_size, 2, np.inf),
+        ("tournament_size", settings.tournament_size, 1, population_size),
+        ("num_islands", num_islands, 1, np.inf),
+    )
+    for name, size, least, most in sizes:
+        if not isinstance(size, int | np.integer) or not least <= size <= most:
+            limits = f"at least {least}" if most == np.inf else f"{least} to {most}"
+            raise ValueError(f"{name}: expected an integer, {limits}, got {size}")
     if not 0 <= settings.mutation_probability <= 1:
         raise ValueError(
             "mutation_probability: expected a number in [0, 1], got "
             f"{settings.mutation_probability}"
         )
-    if num_islands < 1:
-        raise ValueError(f"num_islands: expected at least 1, got {num_islands}")
     for name, count in counts.items():
         if count is not None and not count > 0:
             raise ValueError(f"{name}: expected a number > 0, got {count}")

@@ -155,13 +155,14 @@ class Program(eqx.Module):
         constants = np.zeros((3, width, 3))
         for c, instructions in enumerate(functions):
             for i, line in enumerate(instructions):
-                if max(line.a, line.b, line.out) > MOST_ADDRESSES:
+                places = line.a, line.b, line.out
+                if min(places) < 0 or max(places) > MOST_ADDRESSES:
                     raise ValueError(
-                        f"{COMPONENTS[c]}, line {i + 1}: expected addresses up to "
-                        f"{MOST_ADDRESSES}, got {line}"
+                        f"{COMPONENTS[c]}, line {i + 1}: expected nonnegative "
+                        f"addresses up to {MOST_ADDRESSES}, got {line}"
                     )
                 op[c, i] = line.op
-                addresses[c, i] = line.a, line.b, line.out
+                addresses[c, i] = places
                 constants[c, i, : len(line.constants)] = line.constants
         length = np.array([len(each) for each in functions], np.int32)
         if memory is None:

@@ -82,6 +82,8 @@ def test_addresses_outside_the_memory_are_refused():
     with pytest.raises(ValueError, match=r"Predict, line 1: .* 4 scalars, 3 vectors"):
         Program.parse(text, Memory(4, 3, 1))
     assert Program.parse(text).memory == Memory(3, 4, 0)
+    with pytest.raises(ValueError, match=r"Setup, line 1: .* nonnegative .* s2 = s-1"):
+        Program.of([Instruction(Op.SCALAR_SUM, -1, 0, 2)])
 
 
 def test_arrays_are_checked_too():
