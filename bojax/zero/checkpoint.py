@@ -58,6 +58,8 @@ def fingerprint(
             for leaf in jax.tree.leaves(each):
                 digest.update(np.ascontiguousarray(leaf).tobytes())
             digest.update(repr((each.kind, each.epochs, each.seed)).encode())
+            if each.multiclass:
+                digest.update(repr(each.num_classes).encode())
     start = None if space.start is None else str(space.start)
     plain = dataclasses.replace(space, start=None)
     digest.update(repr((plain, start, others)).encode())

@@ -35,6 +35,8 @@ class Tasks(eqx.Module):
         kind: "regression", "binary" or "multiclass".
         epochs: how often the training examples are seen; the best validation counts.
         seed: of the random numbers that programs draw.
+        num_classes: how many classes there are of several, present or not; by default
+            as many as labels need. Parts of the tasks have as many.
 
     Raises:
         ValueError: if there is no task or no example, shapes disagree, a number is not
@@ -53,6 +55,13 @@ class Tasks(eqx.Module):
     kind: str = eqx.field(static=True, default=REGRESSION)
     epochs: int = eqx.field(static=True, default=1)
     seed: int = eqx.field(static=True, default=0)
+    num_classes: int = eqx.field(static=True, default=0)
+
+    def __post_init__(self):
+        if self.multiclass and self.num_classes == 0:
+            labels = np.append(self.y_train, self.y_valid)
+            # What is not finite is refused below.
+            self.num_classes = 1 + int(np.max(np.nan_to_num(labels), initial=0))
 
     def __check_init__(self):
         shape, other = self.x_train.shape, self.x_valid.shape
@@ -89,16 +98,16 @@ class Tasks(eqx.Module):
                 f"labels: expected 0 to {most - 1} (several classes are entries of a "
                 f"vector of {shape[2]} features), got {labels[:10]}"
             )
+        if self.multiclass and not labels[-1] < self.num_classes <= shape[2]:
+            raise ValueError(
+                f"num_classes: expected {int(labels[-1]) + 1} to {shape[2]}, of labels "
+                f"and features, got {self.num_classes}"
+            )
 
     @property
     def multiclass(self) -> bool:
         """Whether the prediction is a vector."""
         return self.kind == MULTICLASS
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are, of several."""
-        return 1 + int(max(self.y_train.max(), self.y_valid.max()))
 
     def __len__(self) -> int:
         return self.x_train.shape[0]
@@ -107,7 +116,13 @@ class Tasks(eqx.Module):
         index = index if isinstance(index, slice) else np.atleast_1d(index)
         parts = (self.x_train, self.y_train, self.x_valid, self.y_valid)
         parts = [part[index] for part in parts]
-        return Tasks(*parts, kind=self.kind, epochs=self.epochs, seed=self.seed)
+        return Tasks(
+            *parts,
+            kind=self.kind,
+            epochs=self.epochs,
+            seed=self.seed,
+            num_classes=self.num_classes,
+        )
 
     def first_examples(self, num_train: int, num_valid: int) -> "Tasks":
         """The same tasks with fewer examples, and one epoch."""
@@ -118,6 +133,7 @@ class Tasks(eqx.Module):
             self.y_valid[:, :num_valid],
             kind=self.kind,
             seed=self.seed,
+            num_classes=self.num_classes,
         )
 
 
@@ -338,7 +354,8 @@ def all_classes(
         for _ in range(num_tasks)
     ]
     stacked = (np.stack(each) for each in zip(*parts, strict=True))
-    return Tasks(*stacked, kind=MULTICLASS, epochs=epochs)
+    num_classes = 1 + int(images.y.max())
+    return Tasks(*stacked, kind=MULTICLASS, epochs=epochs, num_classes=num_classes)
 
 
 def _project(rng, x, y, num_features, num_train, num_valid, name) -> tuple:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bojax.zero import Tasks, tasks
+from bojax.zero import Program, Tasks, evaluate, tasks
 
 
 def test_linear_tasks_are_linear():
@@ -125,6 +125,10 @@ def make(**changes):
         ({"x_train": np.ones((1, 0, 3)), "y_train": np.ones((1, 0))}, "example"),
         ({"y_train": np.array([[1.0, np.nan]])}, "y_train: expected finite"),
         ({"kind": "ranking"}, "kind: expected one of regression"),
+        (
+            {"kind": "multiclass", "y_train": np.array([[1.0, np.inf]])},
+            "y_train: expected finite",
+        ),
         ({"y_train": np.ones((1, 5))}, r"got \(1, 2, 3\), \(1, 5\), \(1, 2, 3\)"),
         ({"x_valid": np.ones((1, 2, 4))}, r"x_valid \[d, m, f\]"),
         ({"x_train": np.ones((2, 3))}, r"expected x_train \[d, n, f\]"),
@@ -148,6 +152,27 @@ def test_parts_of_tasks():
     short = data.first_examples(10, 5)
     assert short.x_train.shape == (3, 10, 4)
     assert short.x_valid.shape == (3, 5, 4)
+
+
+def test_parts_of_tasks_have_as_many_classes():
+    x = np.zeros((2, 4, 5))
+    y = np.array([[0, 1, 3, 3], [0, 1, 0, 1]])
+    data = Tasks(x, y, x, y, kind="multiclass")
+    parts = data[1], data[1:], data.first_examples(2, 2), data[[1]].first_examples(1, 1)
+    assert [part.num_classes for part in (data, *parts)] == [4] * 5
+    # Where it predicts class 3 it errs, in a task in which there is none, too.
+    program = Program.parse("def Setup():\n v3[0.7] = 1\ndef Predict():\n v2 = v3 + v0")
+    for backend in ("jax", "numba"):
+        scores = evaluate(program, data, backend).by_task
+        np.testing.assert_allclose(scores, [0.5, 0])
+        alone = evaluate(program, data[1], backend).by_task
+        np.testing.assert_array_equal(alone, scores[1:])
+    assert Tasks(x, y, x, y, kind="multiclass", num_classes=5).num_classes == 5
+    for wrong in (3, 6):
+        with pytest.raises(ValueError, match=f"num_classes: .* 4 to 5, .* got {wrong}"):
+            Tasks(x, y, x, y, kind="multiclass", num_classes=wrong)
+    few = tasks.all_classes(tasks.digits(), 0, 1, 16, 2, 1)
+    assert few.num_classes == 10
 
 
 def test_pairs_are_split_once():
