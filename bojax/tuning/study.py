@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast, overload, runtime_checkable
 
 import jax
@@ -95,10 +95,12 @@ class Study:
         noisy: Any = None,
     ):
         _check_type("space", space, Space)
-        if noisy is not None:
-            _check_type("noisy", noisy, bool)
-        directions = [direction] if isinstance(direction, str) else list(direction)
-        if not directions or not set(directions) <= {"minimize", "maximize"}:
+        if noisy is not None and not isinstance(noisy, bool | np.bool_):
+            raise TypeError(f"noisy: expected a bool or None, got {noisy!r}")
+        given = (direction,) if isinstance(direction, str) else direction
+        directions = tuple(given) if isinstance(given, Iterable) else ()
+        known = all(d in ("minimize", "maximize") for d in directions)
+        if not directions or not known:
             raise ValueError(
                 'direction: expected "minimize" or "maximize", or a list of these, '
                 f"got {direction!r}"
@@ -130,10 +132,10 @@ class Study:
             raise TypeError(f"folder: expected a path, got {folder!r}")
         self.space = space
         self.strategy = strategy
-        self.direction = direction if isinstance(direction, str) else tuple(directions)
+        self.direction = direction if isinstance(direction, str) else directions
         self.num_constraints = int(num_constraints)
         self.stopping = stopping
-        self.noisy = noisy
+        self.noisy = None if noisy is None else bool(noisy)
         self._recommended: tuple[int, Trial | None] | None = None
         self._signs = np.array([1.0 if d == "minimize" else -1.0 for d in directions])
         self._sign = float(self._signs[0])

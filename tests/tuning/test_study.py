@@ -6,6 +6,7 @@ import threading
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -432,6 +433,7 @@ OTHER = bojax.Space({"a": bojax.Float(0.0, 1.0)})
         ({"strategy": Random(OTHER)}, ValueError, "strategy: .*one of the space"),
         ({"direction": "max"}, ValueError, "direction: .*'max'"),
         ({"direction": ["minimize", "up"]}, (TypeError, ValueError), "direction"),
+        ({"noisy": 1}, TypeError, "noisy: expected a bool or None, got 1"),
         ({"key": 0.5}, TypeError, "key: .*0.5"),
         ({"key": True}, TypeError, "key: .*True"),
         ({"key": jax.random.split(jax.random.key(0))}, TypeError, "key: expected"),
@@ -447,6 +449,18 @@ def test_bad_arguments_are_named(space, strategy, arguments, error, match):
     arguments = {"space": space, "strategy": strategy, **arguments}
     with pytest.raises(error, match=match):
         Study(**arguments)
+
+
+@pytest.mark.parametrize("direction", [None, 3, [["minimize"]]])
+def test_what_is_no_direction_is_named(space, strategy, monkeypatch, direction):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"direction: expected .*, got"):
+        Study(space, strategy, direction=direction)
+
+
+@pytest.mark.parametrize("noisy", [np.True_, np.False_])
+def test_whether_it_is_noisy_may_be_a_bool_of_numpy(space, strategy, noisy):
+    assert Study(space, strategy, noisy=noisy).noisy is bool(noisy)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5])
