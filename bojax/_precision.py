@@ -121,7 +121,16 @@ def in_double(function: Callable, *args: Any) -> Any:
 
 @contextlib.contextmanager
 def _double() -> Iterator[None]:
-    with jax.default_device(_cpu()), jax.enable_x64(True):
+    # What a user's code is checked for is not to stop this package's own: NaN, say,
+    # is what a trial that failed has for a value.
+    with (
+        jax.default_device(_cpu()),
+        jax.enable_x64(True),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
         yield
 
 

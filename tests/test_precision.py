@@ -62,6 +62,29 @@ def test_results_have_double_accuracy_and_outside_stays_single():
     assert not jax.config.jax_enable_x64
 
 
+def careless(x):
+    """NaN, infinity, ranks and types mixed."""
+    return jnp.log(x) + jnp.zeros((2, 2), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    "checked",
+    [
+        lambda: jax.debug_nans(True),
+        lambda: jax.debug_infs(True),
+        lambda: jax.numpy_dtype_promotion("strict"),
+        lambda: jax.numpy_rank_promotion("raise"),
+    ],
+    ids=["NaN", "infinity", "types", "ranks"],
+)
+def test_what_users_have_their_own_code_checked_for_stays_outside(checked):
+    with checked():
+        result = in_double(careless, np.array([-1.0, 0.0])).numpy()
+        with pytest.raises((FloatingPointError, TypeError, ValueError)):
+            careless(jnp.array([-1.0, 0.0], jnp.bfloat16))
+    np.testing.assert_array_equal(result, [[np.nan, -np.inf]] * 2)
+
+
 def fails(x):
     raise ZeroDivisionError
 
