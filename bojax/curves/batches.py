@@ -180,7 +180,9 @@ def _by_chains(method, model, curves, steps, horizon, grid, key) -> Paths:
         padded = np.append(curve.y, np.full(len(places) - len(steps), np.nan))
         curve = curve._replace(y=padded)
         scaled = (padded - curve.offset) / curve.unit
-        chains = getattr(mcmc, method)(model, scaled, places, horizon, wide, key)
+        floor = float(curve.floor / abs(curve.unit))
+        rest = model, scaled, places, horizon, wide, key
+        chains = getattr(mcmc, method)(*rest, floor=floor)
         paths = in_double(_of_chains, model, chains, curve, places, horizon, wide)
         found.append(Paths(*(each[None] for each in paths.numpy())))
     return _joined(found, len(grid))

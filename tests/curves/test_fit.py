@@ -126,6 +126,24 @@ def test_an_unknown_family():
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("validation_size", -5),
+        ("validation_size", 0),
+        ("validation_size", 99.5),
+        ("drops", 5),
+        ("drops", (10.0, 0.0)),
+        ("drops", (math.nan,)),
+        ("drops", ("late",)),
+    ],
+)
+def test_a_models_arguments_are_checked_as_it_is_made(name, value, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        curves.Robust(**{name: value})
+
+
+@pytest.mark.parametrize(
     "y",
     [[0.5], [0.5, 0.4], [np.nan] * 5, [0.5, np.inf, 0.4, 0.3], [1.0] * 2],
     ids=str,

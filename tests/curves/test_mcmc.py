@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bojax._precision import in_double
+from bojax.curves import fit
 from bojax.curves.inference import mcmc
 from bojax.curves.inference.collapse import Normal
 from bojax.curves.models.base import Model, Noise
@@ -28,6 +29,7 @@ class Line(Model):
     white: ClassVar[bool] = True
     unit_interval: ClassVar[bool] = False
     bar: float = -math.inf
+    validation_size: int | None = None
 
     def columns(self, shape, x, horizon):
         return jnp.stack([jnp.ones_like(x), jnp.log(x) / jnp.log(horizon)])
@@ -101,6 +103,18 @@ def test_a_wall_cuts_the_posterior():
     # Half of a normal distribution.
     error = 4 * math.sqrt((1 - 2 / math.pi) / chains.ess)
     np.testing.assert_allclose(height.mean(), math.sqrt(2 / math.pi), atol=error)
+
+
+def test_a_floor_of_the_noise_is_known_to_chains_too():
+    spread = {}
+    for size in (None, 25):
+        for method in ("importance", "nuts"):
+            model = Line(validation_size=size)
+            told = fit(Y, 30, model=model, method=method, direction="maximize")
+            spread[size, method] = told.sample(30)[:, 0].std()
+    ratio = spread[25, "nuts"] / spread[25, "importance"]
+    assert abs(math.log(ratio)) < 4 / math.sqrt(1000)  # of a thousand draws or more
+    assert spread[25, "nuts"] > 1.5 * spread[None, "nuts"]
 
 
 def test_a_prior_without_a_feasible_curve_is_an_error():

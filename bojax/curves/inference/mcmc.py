@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from bojax._precision import in_double
+from bojax.curves.inference.evidence import Data, floored
 from bojax.curves.models.base import OUTLIER, Model, Noise
 
 _FEWEST = 16  # steps in the smallest bucket of lengths
@@ -35,14 +36,7 @@ class Chains(NamedTuple):
     ess: float
 
 
-def numpyro_model(
-    model: Model,
-    y: Float[Array, " t"],
-    mask: Bool[Array, " t"],
-    steps: Float[Array, " t"],
-    horizon: Float[Array, ""],
-    grid: Float[Array, " g"],
-) -> None:
+def numpyro_model(model: Model, data: Data) -> None:
     """A model of curves as a NumPyro model.
 
     Its sites: `z`, a standard normal vector of `model.num_latents`, which all else is
@@ -51,16 +45,13 @@ def numpyro_model(
 
     Args:
         model: the prior.
-        y: values, finite also where the mask hides them.
-        mask: where a value was observed.
-        steps: where values were measured.
-        horizon: the last step.
-        grid: steps from the first to the last, on which curves must be feasible.
+        data: the curve, its values finite also where the mask hides them; on its grid
+            curves must be feasible.
     """
     import numpyro
     import numpyro.distributions as dist
 
-    prior = dist.Normal(jnp.zeros(model.num_latents, y.dtype), 1.0).to_event(1)
+    prior = dist.Normal(jnp.zeros(model.num_latents, data.y.dtype), 1.0).to_event(1)
     z: Any = numpyro.sample("z", prior)
     latents, coefficients = model.generate(z)
     numpyro.deterministic("latents", latents)
@@ -69,20 +60,20 @@ def numpyro_model(
 
     def curve(x):
         columns = jax.vmap(functools.partial(model.columns, shape), (0, None))
-        return columns(x, horizon) @ coefficients
+        return columns(x, data.horizon) @ coefficients
 
-    wall = jnp.where(model.feasible(curve(grid)), 0.0, -jnp.inf)
+    wall = jnp.where(model.feasible(curve(data.grid)), 0.0, -jnp.inf)
     numpyro.factor("feasible", wall)
-    with numpyro.handlers.mask(mask=mask):
-        center, scale = _forecast(
-            model.noise(noise, horizon), curve(steps), y, mask, steps
-        )
-        numpyro.sample("y", dist.Normal(center, scale), obs=y)
+    with numpyro.handlers.mask(mask=data.mask):
+        noise = floored(model.noise(noise, data.horizon), data)
+        center, scale = _forecast(noise, curve(data.steps), data)
+        numpyro.sample("y", dist.Normal(center, scale), obs=data.y)
 
 
-def _forecast(noise: Noise, curve, y, mask, steps):
+def _forecast(noise: Noise, curve, data: Data):
     """Mean and standard deviation of each value given the ones before."""
-    place = jnp.where(mask, jnp.arange(len(y)), -1)
+    y, steps = data.y, data.steps
+    place = jnp.where(data.mask, jnp.arange(len(y)), -1)
     before = jnp.concatenate([jnp.full(1, -1), jax.lax.cummax(place)[:-1]])
     gap = steps - steps[before]
     linked = (before >= 0) & (gap > 0) & (noise.rho > 0)
@@ -105,6 +96,7 @@ def nuts(
     num_samples: int = 1000,
     num_chains: int = 4,
     max_tree_depth: int = 10,
+    floor: float | int = 0.0,
 ) -> Chains:
     """The no-U-turn sampler, on the whitened latents.
 
@@ -124,12 +116,13 @@ def nuts(
         num_chains: how many chains.
         max_tree_depth: trajectories have at most two to this power steps; 8 is faster,
             but on some curves too short for chains to agree.
+        floor: standard deviation that the noise has at least.
 
     Raises:
         ValueError: if no draw from the prior is feasible.
     """
     sizes = num_warmup, num_samples, num_chains, 1, max_tree_depth
-    return _chains(_nuts, model, y, steps, horizon, grid, key, sizes)
+    return _chains(_nuts, model, y, steps, floor, horizon, grid, key, sizes)
 
 
 def aies(
@@ -143,6 +136,7 @@ def aies(
     num_samples: int = 2000,
     num_chains: int = 100,
     thinning: int = 10,
+    floor: float | int = 0.0,
 ) -> Chains:
     """Goodman and Weare's affine-invariant ensemble with emcee's stretch move.
 
@@ -161,16 +155,19 @@ def aies(
         num_chains: how many walkers; raised to the next even number, and to twice the
             dimensions if there are fewer.
         thinning: of so many iterations one is kept.
+        floor: standard deviation that the noise has at least.
 
     Raises:
         ValueError: if no draw from the prior is feasible.
     """
     num_chains = max(num_chains + num_chains % 2, 2 * model.num_latents)
     sizes = num_warmup, num_samples, num_chains, thinning, None
-    return _chains(_aies, model, y, steps, horizon, grid, key, sizes)
+    return _chains(_aies, model, y, steps, floor, horizon, grid, key, sizes)
 
 
-def _chains(sample: Callable, model, y, steps, horizon, grid, key, sizes) -> Chains:
+def _chains(
+    sample: Callable, model, y, steps, floor, horizon, grid, key, sizes
+) -> Chains:
     """Runs a sampler on a curve padded to its bucket, and looks at its chains."""
     from numpyro import diagnostics
 
@@ -180,7 +177,7 @@ def _chains(sample: Callable, model, y, steps, horizon, grid, key, sizes) -> Cha
     mask = np.pad(~np.isnan(y), (0, padding))
     y = np.pad(np.nan_to_num(y), (0, padding))
     steps = np.pad(steps, (0, padding), constant_values=float(horizon))
-    data = y, mask, steps, float(horizon), np.asarray(grid, float)
+    data = y, mask, steps, float(floor), float(horizon), np.asarray(grid, float)
     found = in_double(sample, model, data, key, sizes)
     z, latents, coefficients, valid = (each.numpy() for each in found)
     if not valid:
@@ -223,7 +220,7 @@ def _run(kernel: Callable, model, data, key, sizes):
     num_warmup, num_samples, num_chains, thinning, _ = sizes
 
     def potential(z):
-        return potential_energy(numpyro_model, (model, *data), {}, {"z": z})
+        return potential_energy(numpyro_model, (model, Data(*data)), {}, {"z": z})
 
     start_key, run_key = jax.random.split(key)
     start, valid = _starts(potential, model.num_latents, num_chains, start_key)

@@ -1,10 +1,12 @@
 """A model for curves as they come: flat, declining, diverging, stepped and noisy."""
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
@@ -36,6 +38,9 @@ class Robust(Linear):
         drops: steps from which on a known schedule trains at a lower learning rate.
         validation_size: how many examples an accuracy or error rate was measured on, if
             known: its binomial deviation is a floor for the noise.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     drops: tuple[float, ...] = eqx.field(default=(), static=True)
@@ -45,6 +50,16 @@ class Robust(Linear):
     num_noises: ClassVar[int] = 4
     white: ClassVar[bool] = False
     unit_interval: ClassVar[bool] = False
+
+    def __check_init__(self):
+        drops, size = self.drops, self.validation_size
+        if not isinstance(drops, tuple) or not all(map(_is_step, drops)):
+            raise ValueError(f"drops: expected a tuple of steps > 0, got {drops!r}")
+        is_integer = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if size is not None and not (is_integer and size >= 1):
+            raise ValueError(
+                f"validation_size: expected an integer >= 1 or None, got {size!r}"
+            )
 
     @property
     def num_coefficients(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -118,6 +133,11 @@ class Robust(Linear):
     def feasible(self, curve):
         """Any curve."""
         return jnp.all(jnp.isfinite(curve))
+
+
+def _is_step(drop: Any) -> bool:
+    is_number = isinstance(drop, int | float | np.number)
+    return is_number and bool(0 < drop < math.inf)
 
 
 def _choice(u: Float[Array, ""], edges) -> Array:
