@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo.add_argument(
         "--out", type=pathlib.Path, default="out", help="folder for the figures"
     )
-    demo.add_argument("--seed", type=int, default=0, help="another seed, another run")
+    demo.add_argument("--seed", type=_seed, default=0, help="another seed, another run")
     demo.set_defaults(run=_demo)
     zero = commands.add_parser(
         "zero",
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "learns linear regression, and explains it: a minute or a few. Needs numba.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    zero.add_argument("--seed", type=int, default=0, help="another seed, another run")
+    zero.add_argument("--seed", type=_seed, default=0, help="another seed, another run")
     zero.add_argument(
         "--islands", type=_positive, default=os.cpu_count() or 1, help="threads"
     )
@@ -70,9 +70,23 @@ def _zero(parsed: argparse.Namespace) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return _integer(text, 1, sys.maxsize)
+
+
+def _seed(text: str) -> int:
+    return _integer(text, 0, 2**32 - 1)  # JAX drops what is beyond 32 bits
+
+
+def _integer(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        message = f"expected an integer, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"expected at least {least}, got {number}")
+    if number > most:
+        raise argparse.ArgumentTypeError(f"expected at most {most}, got {number}")
     return number
 
 

@@ -173,9 +173,11 @@ def test_help_names_the_commands():
         ([], "COMMAND"),
         (["dance"], "'dance'"),
         (["demo", "--trials", "0"], "at least 1, got 0"),
-        (["demo", "--trials", "many"], "'many'"),
+        (["demo", "--trials", "many"], "expected an integer, got 'many'"),
+        (["demo", "--seed", str(2**32)], "at most 4294967295, got 4294967296"),
         (["zero", "--islands", "0"], "at least 1, got 0"),
         (["zero", "--seed", "first"], "'first'"),
+        (["zero", "--seed", "-1"], "at least 0, got -1"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_runs(arguments, message, capsys):
