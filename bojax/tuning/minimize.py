@@ -98,8 +98,8 @@ def minimize(
 
     A trial that raises, or whose value is not finite, failed: it is recorded and the
     run goes on, unless the first five all fail. Ctrl-C returns the result so far. Any
-    other exception, of a callback for instance, leaves with the result so far as its
-    attribute `result`.
+    other exception, of a callback or of `sys.exit` for instance, leaves with the result
+    so far as its attribute `result`.
 
     Args:
         fun: the objective: a function of the configuration, a dict of its own, that
@@ -237,7 +237,7 @@ def _run(study, fun, num_trials, x0, timeout, callbacks, progress) -> Result:
         return _result(study, planned, message)
     except KeyboardInterrupt:
         return _result(study, False, "interrupted")
-    except Exception as error:
+    except BaseException as error:  # as `sys.exit` raises one
         result = _result(study, False, f"{type(error).__name__}: {error}")
         error.result = result  # pyright: ignore[reportAttributeAccessIssue]
         error.add_note(

@@ -190,6 +190,16 @@ def test_an_interrupt_returns_the_result_so_far(minimize):
     assert len(result.x_iters) == len(result.func_vals) == 2
 
 
+def test_an_objective_that_exits_leaves_the_result_with_its_exception(minimize):
+    def fun(config, trial):
+        return sys.exit("out of memory") if trial.number == 2 else 1.0
+
+    with pytest.raises(SystemExit, match="out of memory") as caught:
+        minimize(fun)
+    states = [trial.state for trial in caught.value.result.trials]
+    assert states == ["done", "done", "running"]
+
+
 def test_callbacks_see_the_study_after_each_trial(minimize):
     seen = []
 
