@@ -68,8 +68,9 @@ class Result:
             if state in states
         ]
         found = f"    fun: {self.fun:.6g}\n      x: {self.x}\n"
-        if len(self.pareto) > 1:
-            found = f" pareto: {len(self.pareto)} trials\n"
+        if not isinstance(self.direction, str):
+            count = len(self.pareto)
+            found = f" pareto: {count} {'trial' if count == 1 else 'trials'}\n"
         return (
             f"message: {self.message}\n"
             f"success: {self.success}\n"

@@ -148,6 +148,19 @@ def test_minimize_returns_the_front(space, strategy):
     assert again == result.pareto[0].value
 
 
+def test_a_front_of_one_trial_prints_as_a_front(space, strategy):
+    result = bojax.minimize(
+        lambda config: [1.0, 2.0],
+        space,
+        1,
+        strategy=strategy,
+        num_objectives=2,
+        progress=False,
+    )
+    assert "pareto: 1 trial\n" in repr(result)
+    assert "fun" not in repr(result)
+
+
 def test_maximize_is_minimize_of_the_negatives(space, strategy):
     options = {"strategy": strategy, "num_objectives": 2, "progress": False}
     highest = bojax.maximize(lambda c: [c["a"], -c["a"]], space, 5, **options)
