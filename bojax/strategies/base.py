@@ -27,12 +27,6 @@ def _jit(method: _Method) -> _Method:
     return eqx.filter_jit(method, inline=True)  # pyright: ignore[reportCallIssue]
 
 
-def check_one_objective(trials: Trials, who: str) -> None:
-    """Raises a ValueError if there are several objectives, which `who` cannot use."""
-    if (count := trials.y.shape[1]) != 1:
-        raise ValueError(f"num_objectives: expected 1 for {who}, got {count}")
-
-
 def as_count(name: str, count: SupportsIndex, least: int = 1) -> int:
     """A count as Python's int, so that compiled functions take it as static.
 
@@ -116,6 +110,9 @@ class Strategy(eqx.Module):
     chooses_fidelity: ClassVar[bool] = False
     """Whether proposals have fidelities; else all are evaluated at the highest."""
 
+    most_objectives: ClassVar[int | None] = None
+    """How many objectives it can have at most; None: any number."""
+
     @abc.abstractmethod
     def start(self, trials: Trials) -> Any:
         """The memory before the first proposal.
@@ -158,12 +155,19 @@ class Strategy(eqx.Module):
         Raises:
             TypeError: if the key is neither an integer nor one JAX key, or a count is
                 no integer.
-            ValueError: if a count is not positive, or `num_constraints` is negative.
+            ValueError: if a count is not positive, or `num_constraints` is negative, or
+                there are more objectives than the strategy can have.
         """
         key = as_key("key", key)
         capacity = as_count("capacity", capacity)
         num_objectives = as_count("num_objectives", num_objectives)
         num_constraints = as_count("num_constraints", num_constraints, least=0)
+        most = self.most_objectives
+        if most is not None and num_objectives > most:
+            raise ValueError(
+                f"num_objectives: expected {'1' if most == 1 else f'1 to {most}'} for "
+                f"{type(self).__name__}, got {num_objectives}"
+            )
         trials = Trials.empty(
             capacity, self.space.num_columns, num_objectives, num_constraints
         )
@@ -278,7 +282,10 @@ class Strategy(eqx.Module):
             0.5
         """
         trials = state.trials
-        check_one_objective(trials, "a recommendation")
+        if (m := trials.y.shape[1]) != 1:
+            raise ValueError(
+                f"num_objectives: expected 1 for a recommendation, got {m}"
+            )
         told = trials.done & jnp.isfinite(trials.y[:, 0])
         told = told & _is_full(self.space, trials)
         if noisy is None:

@@ -131,6 +131,7 @@ class BayesOpt(Strategy):
     """
 
     chooses_fidelity: ClassVar[bool] = True
+    most_objectives: ClassVar[int | None] = 4
 
     space: Space
     surrogate: Surrogate
@@ -188,6 +189,12 @@ class BayesOpt(Strategy):
 
     def start(self, trials: Trials) -> Memory:
         """Before any fit, and with no search begun anew."""
+        m = trials.y.shape[1]
+        if self.reference is not None and len(self.reference) != m:
+            raise ValueError(
+                f"reference: expected {m} numbers, one for each objective, "
+                f"got {len(self.reference)}"
+            )
         fit = self.unfitted(trials)
         zero = jnp.asarray(np.zeros((), trials.y.dtype))
         return Memory(fit, fit, jnp.asarray(np.int32(-1)), zero, zero)
@@ -213,14 +220,6 @@ class BayesOpt(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Initial points at first, then those of greatest acquisition."""
-        m = trials.y.shape[1]
-        if m > 4:
-            raise ValueError(f"num_objectives: expected 1 to 4 for BayesOpt, got {m}")
-        if self.reference is not None and len(self.reference) != m:
-            raise ValueError(
-                f"reference: expected {m} numbers, one for each objective, "
-                f"got {len(self.reference)}"
-            )
         if not self.restarts(trials):
             x, whole, _ = self._propose(memory.whole, trials, trials, key, numbers)
             return x, dataclasses.replace(memory, whole=whole)

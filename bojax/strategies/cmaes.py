@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy, check_one_objective
+from bojax.strategies.base import Strategy
 from bojax.strategies.sequence import one_by_one
 
 _SPREAD = 0.3
@@ -54,6 +54,8 @@ class CMAES(Strategy):
         Hansen (2016), The CMA evolution strategy: a tutorial, with its defaults.
     """
 
+    most_objectives: ClassVar[int | None] = 1
+
     space: Space
     population: int = eqx.field(static=True)
 
@@ -86,7 +88,6 @@ class CMAES(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Draws from the distribution after all generations that are known."""
-        check_one_objective(trials, "CMAES")
         algorithm, parameters = self._algorithm()
 
         def known(memory: Memory) -> Bool[Array, ""]:

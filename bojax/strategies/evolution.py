@@ -1,5 +1,7 @@
 """Regularized evolution."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy, check_one_objective
+from bojax.strategies.base import Strategy
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
 from bojax.strategies.variation import check_chance, crossover, first_new, mutate
@@ -49,6 +51,8 @@ class RegularizedEvolution(Strategy):
         architecture search, algorithm 1.
     """
 
+    most_objectives: ClassVar[int | None] = 1
+
     space: Space
     population: int = eqx.field(static=True, default=20)
     tournament: int = eqx.field(static=True, default=5)
@@ -67,7 +71,6 @@ class RegularizedEvolution(Strategy):
         self, memory: None, trials: Trials, key: PRNGKeyArray, numbers: Int[Array, " q"]
     ) -> tuple[Float[Array, "q d"], None]:
         """Random points at first, then children."""
-        check_one_objective(trials, "RegularizedEvolution")
 
         def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:
             return jax.lax.cond(

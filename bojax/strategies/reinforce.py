@@ -1,5 +1,7 @@
 """Reinforcement learning: a policy that is rewarded for good points."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from bojax._typing import PyTree
 from bojax.data import Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy, check_one_objective
+from bojax.strategies.base import Strategy
 from bojax.strategies.policies import Independent, Policy
 
 _ATTEMPTS = 8
@@ -72,6 +74,8 @@ class Reinforce(Strategy):
         the independent policy.
     """
 
+    most_objectives: ClassVar[int | None] = 1
+
     space: Space
     policy: Policy
     learning_rate: float
@@ -119,7 +123,6 @@ class Reinforce(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """Draws from the policy, after it has learned what is new."""
-        check_one_objective(trials, "Reinforce")
         rows = jnp.arange(trials.capacity)
         waiting = jnp.min(jnp.where(trials.pending, rows, trials.size))
         memory = self._learn(memory, trials, waiting.astype(jnp.int32))

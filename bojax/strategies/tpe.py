@@ -1,6 +1,7 @@
 """The tree-structured Parzen estimator."""
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -9,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
-from bojax.strategies.base import Strategy, check_one_objective
+from bojax.strategies.base import Strategy
 from bojax.strategies.parzen import Parzen
 from bojax.strategies.random import Random
 from bojax.strategies.sequence import one_by_one
@@ -56,6 +57,8 @@ class TPE(Strategy):
         multivariate form.
     """
 
+    most_objectives: ClassVar[int | None] = 1
+
     space: Space
     num_initial: int = eqx.field(static=True, default=10)
     num_candidates: int = eqx.field(static=True, default=24)
@@ -73,7 +76,6 @@ class TPE(Strategy):
         self, memory: None, trials: Trials, key: PRNGKeyArray, numbers: Int[Array, " q"]
     ) -> tuple[Float[Array, "q d"], None]:
         """Random points at first, then those of the greatest ratio."""
-        check_one_objective(trials, "TPE")
 
         def draw(trials: Trials, number: Int[Array, ""]) -> Float[Array, " d"]:
             return jax.lax.cond(

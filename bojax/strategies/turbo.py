@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from bojax.acquisitions import Belief
 from bojax.data import ENUMERABLE, Status, Trials
 from bojax.space import Space
 from bojax.strategies.anew import Fit
-from bojax.strategies.base import State, Strategy, check_one_objective
+from bojax.strategies.base import State, Strategy
 from bojax.strategies.bayes import BayesOpt
 from bojax.surrogates import Several, Surrogate
 
@@ -108,6 +108,8 @@ class TuRBO(Strategy):
         Scalable constrained Bayesian optimization, for constraints.
     """
 
+    most_objectives: ClassVar[int | None] = 1
+
     space: Space
     model: BayesOpt
     thompson: bool = eqx.field(static=True)
@@ -159,7 +161,6 @@ class TuRBO(Strategy):
         numbers: Int[Array, " q"],
     ) -> tuple[Float[Array, "q d"], Memory]:
         """A design at first, then points of the box."""
-        check_one_objective(trials, "TuRBO")
         memory = self._counted(memory, trials)
         own = _since(trials, memory.first)
         known = jnp.sum(own.done & jnp.isfinite(own.y[:, 0]))

@@ -498,12 +498,28 @@ def test_bayesian_optimization_of_several_objectives_under_a_constraint(made):
 
 @pytest.mark.parametrize("name", ONE_OBJECTIVE)
 def test_several_objectives_are_refused_by_what_has_one(name, made):
-    strategy = made[name, FINITE]
-    state = strategy.init(jax.random.key(0), CAPACITY, num_objectives=2)
     with pytest.raises(
         ValueError, match=f"num_objectives: expected 1 for {name}, got 2"
     ):
-        strategy.ask(state)
+        made[name, FINITE].init(jax.random.key(0), num_objectives=2)
+
+
+def test_what_a_strategy_cannot_search_is_refused_before_any_trial(made):
+    strategy = made["BayesOpt", FINITE]
+    with pytest.raises(ValueError, match="num_objectives: expected 1 to 4 for Bayes"):
+        strategy.init(jax.random.key(0), num_objectives=5)
+    evaluated = []
+    with pytest.raises(ValueError, match="num_objectives: expected 1 for TPE, got 2"):
+        bojax.minimize(
+            lambda config: evaluated.append(config) or [0.0, 1.0],
+            FINITE,
+            4,
+            strategy=made["TPE", FINITE],
+            num_objectives=2,
+            x0=[{"a": 1, "kind": "p"}],
+            progress=False,
+        )
+    assert not evaluated
 
 
 def test_counts_and_seeds_are_integers_of_any_kind(made):

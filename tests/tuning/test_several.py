@@ -232,8 +232,8 @@ def test_the_model_finds_the_ends_of_a_front(reference):
 
 
 def test_a_reference_of_the_wrong_length_is_named():
-    study = Study(LINE, BayesOpt(LINE, reference=[1.0]), direction=["minimize"] * 2)
+    strategy = BayesOpt(LINE, reference=[1.0])
     with pytest.raises(ValueError, match="reference: expected 2 numbers, one for each"):
-        study.ask()
+        Study(LINE, strategy, direction=["minimize"] * 2)
     with pytest.raises(ValueError, match="reference: expected finite numbers"):
         BayesOpt(LINE, reference=[1.0, math.nan])
