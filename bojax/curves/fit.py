@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from bojax.curves.batches import LONGEST, Curves, infer
 from bojax.curves.finished import beside, filled, foretold, own_share
 from bojax.curves.models import ROBUST, Model
 from bojax.curves.posterior import RELIABLE, Components, CurvePosterior
+from bojax.space.checks import finite
 
 METHODS = "auto", "importance", "smc", "nuts", "aies"
 _FEWEST = 3  # points that say anything about a shape
@@ -30,8 +31,8 @@ def fit(
 ) -> CurvePosterior:
     """The posterior of a learning curve given its beginning.
 
-    Values may be of any scale. Fewer than three of them, or a value that is infinite,
-    give an honest, wide posterior whose `converged` is False.
+    Values may be of any scale. Fewer than three of them, also none, or a value that is
+    infinite, give an honest, wide posterior whose `converged` is False.
 
     Args:
         y: values so far `[t]`, or those of several curves `[n, t]`; NaN where there is
@@ -52,6 +53,7 @@ def fit(
         direction: "minimize" for losses and errors, "maximize" for accuracies.
 
     Raises:
+        TypeError: if the horizon is not a number.
         ValueError: if an argument is out of range, or steps do not increase.
 
     Example:
@@ -62,8 +64,8 @@ def fit(
         >>> bool(low[0] < 0.216 < high[0])
         True
     """
+    horizon = finite("horizon", horizon)
     y, steps, single = _checked(y, steps, horizon, model, method, direction)
-    horizon = float(horizon)
     minimize = direction == "minimize"
     grid = _grid(horizon)
     finished = _finished(finished, horizon)
@@ -134,15 +136,15 @@ def _checked(y, steps, horizon, model, method, direction):
         raise ValueError(
             f'direction: expected "minimize" or "maximize", got {direction!r}'
         )
-    y = np.asarray(y, float)
+    y = _numbers("y", y, "[t] or [n, t] numbers")
     single = y.ndim == 1
-    if y.ndim not in (1, 2) or y.shape[0] == 0:
+    if y.ndim not in (1, 2) or (len(y) == 0 and not single):
         raise ValueError(f"y: expected [t] or [n, t] values, got shape {y.shape}")
     y = np.atleast_2d(y)
     counted = steps is None
     if counted:
         steps = np.arange(1.0, y.shape[1] + 1)
-    steps = np.asarray(steps, float)
+    steps = _numbers("steps", steps, "numbers")
     if steps.shape != (y.shape[1],):
         raise ValueError(
             f"steps: expected {y.shape[1]}, as many as values, got {steps.shape}"
@@ -151,7 +153,7 @@ def _checked(y, steps, horizon, model, method, direction):
         raise ValueError(f"steps: expected increasing positive numbers, got {steps}")
     seen = ~np.isnan(y).all(0)
     last = float(steps[seen][-1]) if seen.any() else 0.0
-    if not (math.isfinite(horizon) and horizon > max(last, 1.0)):
+    if not horizon > max(last, 1.0):
         raise ValueError(
             f"horizon: expected a step beyond the data, which ends at {last:g}, "
             f"got {horizon!r}"
@@ -163,18 +165,36 @@ def _checked(y, steps, horizon, model, method, direction):
 
 
 def _finished(finished: Any, horizon: float) -> np.ndarray | None:
-    if finished is None or len(finished) == 0:
-        return None
     width = int(horizon)
-    rows = np.full((len(finished), width), np.nan)
-    for row, curve in zip(rows, finished, strict=True):
-        curve = np.asarray(curve, float)
-        if curve.ndim != 1:
-            raise ValueError(
-                f"finished: expected curves [k, {width}], got one of {curve.shape}"
-            )
+    try:
+        curves = [] if finished is None else list(finished)
+    except TypeError:
+        raise ValueError(
+            f"finished: expected curves [k, {width}], got {finished!r}"
+        ) from None
+    if not curves:
+        return None
+    rows = np.full((len(curves), width), np.nan)
+    for row, curve in zip(rows, curves, strict=True):
+        curve = as_curve("finished", curve)
         row[: min(len(curve), width)] = filled(curve)[:width]
     return rows
+
+
+def as_curve(name: str, curve: Any) -> Float[np.ndarray, " t"]:
+    """The argument as a curve, if it is one."""
+    expected = "a curve [t] of numbers"
+    values = _numbers(name, curve, expected)
+    if values.ndim != 1:
+        raise ValueError(f"{name}: expected {expected}, got {curve!r}")
+    return values
+
+
+def _numbers(name: str, values: Any, expected: str) -> np.ndarray:
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected {expected}, got {values!r}") from None
 
 
 def _grid(horizon: float) -> np.ndarray:
@@ -187,6 +207,7 @@ def _grid(horizon: float) -> np.ndarray:
 
 def _units(y, minimize: bool, model: Model):
     """Offset and unit of each curve, such that it rises where it gets better."""
+    y = np.append(y, np.full((len(y), 1), np.nan), 1)  # NumPy has no median of nothing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of curves without any value
         low, high = np.nanmin(y, 1), np.nanmax(y, 1)

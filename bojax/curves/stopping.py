@@ -10,7 +10,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from bojax.curves.fit import fit
+from bojax.curves.fit import as_curve, fit
 from bojax.curves.models import ROBUST, Model
 from bojax.data import Decision
 
@@ -183,8 +183,8 @@ class PredictiveStopping(eqx.Module):
         Raises:
             ValueError: if a curve is not a sequence of numbers.
         """
-        curve = _as_curve("curve", curve)
-        curves = [_as_curve("finished", each) for each in finished or ()]
+        curve = as_curve("curve", curve)
+        curves = [as_curve("finished", each) for each in finished or ()]
         if reason := self._abstains(curve, best):
             return Decision(reason=reason)
         if self.background:
@@ -246,16 +246,6 @@ class PredictiveStopping(eqx.Module):
             std=_number(posterior.std(self.horizon)),
             reason=reason,
         )
-
-
-def _as_curve(name: str, curve: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
-    try:
-        values = np.asarray(curve, float)
-    except (TypeError, ValueError):
-        values = np.empty(())
-    if values.ndim != 1:
-        raise ValueError(f"{name}: expected a curve [t] of numbers, got {curve!r}")
-    return values
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -145,7 +145,7 @@ def test_a_models_arguments_are_checked_as_it_is_made(name, value, monkeypatch):
 
 @pytest.mark.parametrize(
     "y",
-    [[0.5], [0.5, 0.4], [np.nan] * 5, [0.5, np.inf, 0.4, 0.3], [1.0] * 2],
+    [[], [0.5], [0.5, 0.4], [np.nan] * 5, [0.5, np.inf, 0.4, 0.3], [1.0] * 2],
     ids=str,
 )
 def test_too_little_is_an_honest_doubt(y):
@@ -245,14 +245,34 @@ def test_known_drops_and_a_known_validation_set():
         ({"model": "domhan"}, "model"),
         ({"method": "magic"}, "method"),
         ({"direction": "up"}, "direction"),
+        ({"y": ["low", "lower"]}, "y"),
+        ({"y": np.zeros((0, 3))}, "y"),
+        ({"steps": "all"}, "steps"),
+        ({"finished": 5}, "finished"),
+        ({"finished": [1.0, 2.0]}, "finished"),
+        ({"finished": [["low"]]}, "finished"),
     ],
 )
-def test_bad_names_are_value_errors_without_a_type_checker(
+def test_bad_arguments_are_value_errors_without_a_type_checker(
     arguments, named, monkeypatch
 ):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=f"^{named}: expected"):
-        fit(loss(), HORIZON, **arguments)
+        fit(**{"y": loss(), "horizon": HORIZON, **arguments})
+
+
+@pytest.mark.parametrize("horizon", ["far", None])
+def test_a_horizon_that_is_no_number_is_named(horizon, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(TypeError, match=r"^horizon: expected a number, got"):
+        fit(loss(), horizon)
+
+
+def test_curves_without_a_value_yet_begin_at_the_first_step():
+    posterior = fit(np.zeros((2, 0)), HORIZON, method="importance")
+    assert posterior.mean(HORIZON).shape == (2, 1)
+    assert not posterior.converged.any()
+    assert posterior.update([0.5, 0.6]).steps.tolist() == [1.0]
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1e6])
