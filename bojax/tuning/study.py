@@ -9,15 +9,14 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast, overload, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float
 
 from bojax import strategies
 from bojax.data import Decision, Outcome, Points
 from bojax.space import Fidelity, Space
 from bojax.strategies import Strategy
+from bojax.strategies.base import as_key
 from bojax.tuning.search import Search
 from bojax.tuning.trial import Folders, Measured, Trial, measured
 
@@ -139,7 +138,7 @@ class Study:
         self._recommended: tuple[int, Trial | None] | None = None
         self._signs = np.array([1.0 if d == "minimize" else -1.0 for d in directions])
         self._sign = float(self._signs[0])
-        self._key = _as_key(key)
+        self._key = as_key("key", key)
         self._folders = Folders(None if folder is None else os.fspath(folder))
         self._trials: list[Trial] = []
         self._best: Trial | None = None
@@ -456,18 +455,6 @@ class Study:
     def __setstate__(self, kept: dict) -> None:
         self.__dict__.update(kept)
         self._lock = threading.RLock()
-
-
-def _as_key(key: Any) -> PRNGKeyArray:
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        return jax.random.key(int(key))
-    if (
-        isinstance(key, jax.Array)
-        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-        and key.shape == ()
-    ):
-        return key
-    raise TypeError(f"key: expected an integer or one jax.random.key, got {key!r}")
 
 
 def _check_type(name: str, value: Any, expected: type) -> None:
