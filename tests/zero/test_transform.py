@@ -244,20 +244,9 @@ def test_an_entry_is_set_in_what_was_there():
 
 
 def test_numbers_are_those_of_any_features_and_any_draw():
-    learns = """
-        def Setup():
-          s4 = 1.0
-          v2 = bcast(s4)
-          s2 = norm(v2)
-          s2 = 1 / s2
-        def Predict():
-          s1 = dot(v0, v1)
-        def Learn():
-          s3 = s0 - s1
-          s3 = s2 * s3
-          v2 = s3 * v0
-          v1 = v1 + v2
-    """
+    rate = "s4 = 1.0\n  v2 = bcast(s4)\n  s2 = norm(v2)\n  s2 = 1 / s2"
+    learns = str(examples.linear_regressor()).replace("s2 = 0.01", rate)
+    assert rate in learns
     linear = "The prediction is linear in x: p = dot(w, x)."
     found = lines_of(learns)
     assert "Setup:   s2 <- norm(bcast(1))" in found
