@@ -345,10 +345,11 @@ class Mixed(Composed):
 
         r^2 = sum_j d_j^2 / l_j^2,
 
-    with d_j = |x_j - z_j| for numbers and [x_j != z_j] for categories. To lack a
-    parameter is to have it in the middle, and to be away from there by e_j in a
+    with d_j = |x_j - z_j| for numbers and [x_j != z_j] / 2 for categories: as far as
+    the two values of a switch, and little farther than two numbers at random, 1/3. To
+    lack a parameter is to have it in the middle, and to be away from there by e_j in a
     direction of its own: d_j^2 = (x_j - 1/2)^2 + e_j^2 where one of two points has it,
-    1/2 + e_j^2 for a category, 0 where neither has. What is learned of one branch tells
+    1/8 + e_j^2 for a category, 0 where neither has. What is learned of one branch tells
     something of the others, the less the greater e_j, which is learned too.
 
     Args:
@@ -385,7 +386,7 @@ class Mixed(Composed):
     def embed(self, x: Float[Array, " d"]) -> Float[Array, " e"]:
         """Where a point is mapped to, in units of the lengthscales.
 
-        Categories are the corners of a simplex with sides of length one, on an axis
+        Categories are the corners of a simplex with sides of length 1/2, on an axis
         each. The middle of a number, and the absence of a category, is the origin; a
         conditional column has one axis more, on which only those that have it move.
         """
@@ -396,7 +397,7 @@ class Mixed(Composed):
         active, categorical = space.active(x), space.is_categorical[axis]
         # The bin of a category, rather than its center, whatever the precision.
         bin = jnp.clip(jnp.floor(x[axis] * count[axis]), 0, count[axis] - 1)
-        corner = (bin == level).astype(x.dtype) * math.sqrt(0.5)
+        corner = (bin == level).astype(x.dtype) * (0.5 * math.sqrt(0.5))
         # From the middle, because distances lose less to rounding near the origin.
         value = jnp.where(categorical, corner, x[axis] - 0.5)
         value = jnp.where(active[axis], value, 0)

@@ -161,11 +161,11 @@ def test_mixed_over_numbers_is_a_matern():
     )
 
 
-def test_mixed_has_categories_at_distance_one():
+def test_mixed_has_categories_at_distance_one_half():
     space = bojax.Space({"kind": bojax.Categorical(1, 2, 3)})
     kernel = kernels.Mixed(space, jnp.log(jnp.array([0.4])), jnp.zeros(0))
     x = jnp.array([[1 / 6], [3 / 6], [5 / 6]])
-    apart = float(sk.Matern(0.4, nu=2.5)(np.zeros((1, 1)), np.ones((1, 1)))[0, 0])
+    apart = float(sk.Matern(0.4, nu=2.5)(np.zeros((1, 1)), [[0.5]])[0, 0])
     expected = np.where(np.eye(3), 1, apart)
     np.testing.assert_allclose(gram(kernel, x, x), expected, rtol=1e-12)
 
@@ -179,7 +179,7 @@ def test_mixed_is_beside_the_middle_where_a_parameter_is_absent():
     x = jnp.asarray([p, q_low, q_high])
     own = matern(0.6 / 0.3)
     low, high = (
-        matern(np.sqrt((1 / 0.8) ** 2 + (off**2 + absence**2) / 0.3**2))
+        matern(np.sqrt((0.5 / 0.8) ** 2 + (off**2 + absence**2) / 0.3**2))
         for off in (0.4, 0.2)
     )
     expected = [[1, low, high], [low, 1, own], [high, own, 1]]
@@ -196,7 +196,7 @@ def test_mixed_has_an_absent_category_as_far_from_each_of_the_others():
     absence = 0.5
     kernel = kernels.Mixed(space, jnp.zeros(2), jnp.full(1, np.log(absence)))
     x = jnp.asarray([[0.25, 0.5], [0.75, 1 / 6], [0.75, 0.5], [0.75, 5 / 6]])
-    r = np.sqrt(1 + 0.5 + absence**2)
+    r = np.sqrt(1 / 4 + 1 / 8 + absence**2)
     expected = float(sk.Matern(1.0, nu=2.5)(np.zeros((1, 1)), [[r]])[0, 0])
     np.testing.assert_allclose(gram(kernel, x, x)[0, 1:], expected, rtol=1e-12)
 
