@@ -1,5 +1,6 @@
 """Checks of what people pass for parameters; errors say what was expected and came."""
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Mapping
@@ -9,6 +10,16 @@ Value = str | int | float | bool | None
 """What a category may be."""
 
 _LARGEST_INT = 2**53
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class OneOf:
+    """Several values of a parent that meet a condition, rather than an interval."""
+
+    values: tuple[Value, ...]
+
+    def __repr__(self) -> str:
+        return repr(list(self.values))
 
 
 def set_fields(value: Any, **fields: Any) -> None:
@@ -70,6 +81,11 @@ def is_value(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a number of Python's, which True and False are not for people."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def categories(values: tuple) -> tuple[Value, ...]:
     """The values of a choice, if they are distinct."""
     values = tuple(scalar(value) for value in values)
@@ -95,7 +111,11 @@ def key(value: Any) -> tuple:
 
 
 def conditions(when: Any) -> tuple[tuple[str, Any], ...]:
-    """The conditions as a hashable value: pairs in the order of the parents' names."""
+    """The conditions as a hashable value: pairs in the order of the parents' names.
+
+    What is allowed is a value, `OneOf` several, or two numbers in a tuple: an interval
+    of a parent that is a number.
+    """
     if when is None:
         return ()
     if isinstance(when, tuple):  # as it is kept, for `dataclasses.replace`
@@ -106,6 +126,8 @@ def conditions(when: Any) -> tuple[tuple[str, Any], ...]:
     for parent, allowed in when.items():
         if not isinstance(parent, str):
             raise TypeError(f"when: expected names of parents, got {parent!r}")
+        if isinstance(allowed, OneOf):
+            allowed = list(allowed.values)
         several = isinstance(allowed, list | tuple | set | frozenset)
         values = tuple(map(scalar, allowed)) if several else (scalar(allowed),)
         if not values:
@@ -118,5 +140,9 @@ def conditions(when: Any) -> tuple[tuple[str, Any], ...]:
                 )
         if isinstance(allowed, set | frozenset):
             values = tuple(sorted(values, key=repr))
-        pairs.append((parent, values if several else values[0]))
+        pair = isinstance(allowed, tuple) and len(values) == 2
+        if pair and all(map(is_number, values)):
+            pairs.append((parent, values))
+        else:
+            pairs.append((parent, OneOf(values) if several else values[0]))
     return tuple(sorted(pairs, key=lambda pair: pair[0]))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from bojax.space.checks import OneOf, Value, is_number
 from bojax.space.parameters import Choice, Float, Parameter
 from bojax.space.scale import decimal
 
@@ -109,24 +110,35 @@ def _runs(
     name: str, parent: str, candidates: Sequence[Parameter], allowed: Any
 ) -> list[list[Interval]]:
     """What is allowed of a parent, as intervals of each of its specifications."""
-    values = allowed if isinstance(allowed, tuple) else (allowed,)
+    values = allowed.values if isinstance(allowed, OneOf) else allowed
+    values = values if isinstance(values, tuple) else (values,)
     runs, found = [], set()
     for candidate in candidates:
-        if isinstance(candidate, Choice):
-            levels = {value: candidate.index(value) for value in values}
-            levels = {value: i for value, i in levels.items() if i is not None}
-            found |= set(levels)
-            runs.append(_consecutive(levels.values()))
-        else:
+        if isinstance(allowed, tuple) and not isinstance(candidate, Choice):
             run = interval(candidate, allowed)
             found |= set(values) if run else set()
             runs.append([run] if run else [])
+        else:
+            levels = {value: _level(candidate, value) for value in values}
+            levels = {value: i for value, i in levels.items() if i is not None}
+            found |= set(levels)
+            runs.append(_consecutive(levels.values()))
     if found < set(values):
         expected = " or ".join(_allowed_words(candidate) for candidate in candidates)
         raise ValueError(
             f"when of {name!r}: expected {expected} for {parent!r}, got {allowed!r}"
         )
     return runs
+
+
+def _level(parent: Parameter, value: Value) -> int | None:
+    """Which level of a parent a value is; of a Float none, it has intervals only."""
+    if isinstance(parent, Choice):
+        return parent.index(value)
+    if isinstance(parent, Float) or not is_number(value):
+        return None
+    run = interval(parent, (value, value))
+    return None if run is None else int(run[0])
 
 
 def _consecutive(levels: Iterable[int]) -> list[Interval]:
@@ -140,13 +152,8 @@ def _consecutive(levels: Iterable[int]) -> list[Interval]:
 
 
 def interval(parent: Any, allowed: Any) -> Interval | None:
-    """The part of a numeric parent's scale that is allowed, if any."""
-    if not isinstance(allowed, tuple):
-        if isinstance(parent, Float):
-            return None
-        allowed = (allowed, allowed)
-    numeric = [isinstance(v, int | float) and not isinstance(v, bool) for v in allowed]
-    if len(allowed) != 2 or not all(numeric) or not all(map(math.isfinite, allowed)):
+    """The part of a numeric parent's scale that a tuple allows, if any."""
+    if not isinstance(allowed, tuple) or not all(map(math.isfinite, allowed)):
         return None
     low, high = max(allowed[0], parent.low), min(allowed[1], parent.high)
     if not parent.num_levels:
@@ -161,7 +168,7 @@ def interval(parent: Any, allowed: Any) -> Interval | None:
 def _allowed_words(parent: Parameter) -> str:
     if isinstance(parent, Choice):
         return parent.words()
-    number = "" if isinstance(parent, Float) else "a value or "
+    number = "" if isinstance(parent, Float) else "a value, several in a list, or "
     return f"{number}an interval (low, high) with values of {parent!r}"
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from bojax.space.checks import OneOf
 from bojax.space.parameters import (
     Categorical,
     Fidelity,
@@ -75,7 +76,11 @@ def _record(parameter: Parameter) -> dict[str, Any]:
         record["values"] = parameter.values
     if isinstance(parameter, Fidelity):
         return record
-    return record | {"when": dict(parameter.when)}
+    when = {
+        parent: {"values": allowed.values} if isinstance(allowed, OneOf) else allowed
+        for parent, allowed in parameter.when
+    }
+    return record | {"when": when}
 
 
 def _parameter(record: Any) -> tuple[str, Parameter]:
@@ -93,13 +98,28 @@ def _parameter(record: Any) -> tuple[str, Parameter]:
     if not isinstance(record.get("when", {}), dict):
         raise ValueError(f"{where}: expected an object as when, got {record['when']!r}")
     try:
+        if "when" in own:
+            when = {parent: _allowed(item) for parent, item in record["when"].items()}
+            record = record | {"when": when}
         if kind in _NUMBERS:
             return name, _NUMBERS[kind](**{key: record[key] for key in own})
-        if not isinstance(record["values"], list):
-            raise TypeError(f"values: expected a list, got {record['values']!r}")
-        return name, _CHOICES[kind](*record["values"], when=record["when"])
+        return name, _CHOICES[kind](*_values(record), when=record["when"])
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _allowed(record: Any) -> Any:
+    """What a condition allows of a parent; JSON has tuples as lists."""
+    if isinstance(record, dict):
+        _check_keys("when", record, {"values"})
+        return _values(record)
+    return tuple(record) if isinstance(record, list) else record
+
+
+def _values(record: dict) -> list:
+    if not isinstance(record["values"], list):
+        raise ValueError(f"values: expected a list, got {record['values']!r}")
+    return record["values"]
 
 
 def _check_keys(where: str, record: dict, expected: set[str]) -> None:

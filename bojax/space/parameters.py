@@ -15,6 +15,7 @@ from bojax.space.checks import (
     check_range,
     conditions,
     finite,
+    is_number,
     is_value,
     key,
     scalar,
@@ -34,8 +35,9 @@ class Float:
         log: whether positions are linear in the logarithm of the value.
         step: only `low`, `low + step`, ... up to `high` are values, each with a bin of
             equal width (on the scale of the value); None: all real numbers are.
-        when: the parameter exists only when each named parent has the value, one of the
-            values, or a number in the closed interval given here.
+        when: the parameter exists only when each named parent has the value given here,
+            one of several in a list, or is a number in the closed interval that a tuple
+            stands for: `[2, 5]` is 2 or 5, `(2, 5)` whatever is from 2 to 5.
 
     Raises:
         ValueError: if the bounds are not finite and increasing, not positive where
@@ -164,8 +166,9 @@ class Int:
         high: the greatest value.
         log: whether positions are linear in the logarithm of the value.
         step: only `low`, `low + step`, ... up to `high` are values; None: all are.
-        when: the parameter exists only when each named parent has the value, one of the
-            values, or a number in the closed interval given here.
+        when: the parameter exists only when each named parent has the value given here,
+            one of several in a list, or is a number in the closed interval that a tuple
+            stands for: `[2, 5]` is 2 or 5, `(2, 5)` whatever is from 2 to 5.
 
     Raises:
         ValueError: if the bounds are not increasing, not positive where `log`, too
@@ -300,8 +303,9 @@ class Ordinal(Choice):
 
     Args:
         *values: strings, numbers, booleans or None, in their order.
-        when: the parameter exists only when each named parent has the value, one of the
-            values, or a number in the closed interval given here.
+        when: the parameter exists only when each named parent has the value given here,
+            one of several in a list, or is a number in the closed interval that a tuple
+            stands for: `[2, 5]` is 2 or 5, `(2, 5)` whatever is from 2 to 5.
 
     Raises:
         ValueError: if there are no values, or one of them twice.
@@ -316,10 +320,7 @@ class Ordinal(Choice):
     @property
     def is_numeric(self) -> bool:
         """Whether all values are numbers, which `Space.values` then gives."""
-        return all(
-            isinstance(value, int | float) and not isinstance(value, bool)
-            for value in self.values
-        )
+        return all(map(is_number, self.values))
 
 
 class Categorical(Choice):
@@ -327,8 +328,9 @@ class Categorical(Choice):
 
     Args:
         *values: strings, numbers, booleans or None.
-        when: the parameter exists only when each named parent has the value, one of the
-            values, or a number in the closed interval given here.
+        when: the parameter exists only when each named parent has the value given here,
+            one of several in a list, or is a number in the closed interval that a tuple
+            stands for: `[2, 5]` is 2 or 5, `(2, 5)` whatever is from 2 to 5.
 
     Raises:
         ValueError: if there are no values, or one of them twice.

@@ -61,6 +61,13 @@ def _condition(draw, parent):
         if low >= high or positions[1] - positions[0] < 1e-6:
             return (parent.low, parent.high), None
         return (parent.low, low), (high, parent.high)
+    if isinstance(parent, bs.Int) and draw(st.booleans()):
+        levels = st.integers(0, parent.num_levels - 1)
+        # Few, so that there are not too many ways to meet several conditions.
+        chosen = draw(st.lists(levels, min_size=1, max_size=3, unique=True))
+        others = [i for i in range(parent.num_levels) if i not in chosen]
+        values = [[parent.read(i) for i in part] for part in (chosen, others)]
+        return values[0], values[1] or None
     if isinstance(parent, bs.Int):
         level = draw(st.integers(0, parent.num_levels - 2))
         middle, after = parent.read(level), parent.read(level + 1)

@@ -65,20 +65,24 @@ def test_ends_of_intervals_survive_rounding():
                 assert space.active(x.astype(dtype)).all()
 
 
-def test_int_parents_take_a_number_or_an_interval():
+def test_int_parents_take_a_number_several_in_a_list_or_an_interval():
     space = Space(
         {
             "layers": Int(1, 8),
             "one": Float(0, 1, when={"layers": 1}),
+            "some": Float(0, 1, when={"layers": [2, 5]}),
             "many": Float(0, 1, when={"layers": (3, 100)}),
             "step": Int(0, 10, step=5),
             "at": Float(0, 1, when={"step": (1, 9)}),
+            "ends": Float(0, 1, when={"step": {10, 0}}),
         }
     )
     for layers, step, names in (
-        (1, 0, {"one"}),
-        (2, 5, {"at"}),
-        (3, 10, {"many"}),
+        (1, 0, {"one", "ends"}),
+        (2, 5, {"some", "at"}),
+        (3, 10, {"many", "ends"}),
+        (4, 5, {"many", "at"}),
+        (5, 5, {"some", "many", "at"}),
         (8, 5, {"many", "at"}),
     ):
         values = {"layers": layers, "step": step}
@@ -145,10 +149,15 @@ def test_specifications_of_a_parent_may_be_of_several_kinds():
             "c": Int(0, 1, when={"p": "x"}),
             "d": Int(0, 1, when={"p": None}),
             "e": Int(0, 1, when={"p": (0.5, 2)}),
+            "q": [Int(1, 9, when={"c": 0}), Categorical(2, "x", when={"c": 1})],
+            "f": Int(0, 1, when={"q": [2, 7, "x"]}),
         }
     )
     for config in (
-        {"a": "word", "p": "x", "c": 1},
+        {"a": "word", "p": "x", "c": 1, "q": 2, "f": 1},
+        {"a": "word", "p": "x", "c": 1, "q": "x", "f": 1},
+        {"a": "word", "p": "x", "c": 0, "q": 7, "f": 1},
+        {"a": "word", "p": "x", "c": 0, "q": 6},
         {"a": "word", "p": None, "d": 1},
         {"a": "number", "p": 0.25},
         {"a": "number", "p": 0.5, "e": 0},
@@ -186,19 +195,22 @@ BAD = [
         {"a": A, "b": Float(0, 1, when={"a": "z"})},
         "when of 'b': expected one of 'x', 'y' for 'a', got 'z'",
     ),
-    ({"a": A, "b": Float(0, 1, when={"a": ["x", "z"]})}, r"got \('x', 'z'\)"),
+    ({"a": A, "b": Float(0, 1, when={"a": ["x", "z"]})}, r"got \['x', 'z'\]"),
     ({"a": Float(0, 1), "b": Float(0, 1, when={"a": 0.5})}, "an interval .* got 0.5"),
     ({"a": Float(0, 1), "b": Float(0, 1, when={"a": (2, 3)})}, r"got \(2, 3\)"),
     ({"a": Float(0, 1), "b": Float(0, 1, when={"a": (0.6, 0.4)})}, r"got \(0.6, 0.4\)"),
     (
         {"a": Float(0, 1), "b": Float(0, 1, when={"a": (0, 0.5, 1)})},
-        r"got \(0, 0.5, 1\)",
+        r"got \[0, 0.5, 1\]",
     ),
+    ({"a": Float(0, 1), "b": Float(0, 1, when={"a": [0, 1]})}, r"got \[0, 1\]"),
+    ({"a": Int(0, 9), "b": Float(0, 1, when={"a": (2, "x")})}, r"got \[2, 'x'\]"),
+    ({"a": Int(0, 9), "b": Float(0, 1, when={"a": [2, 10]})}, "in a list, .* 10]"),
     (
         {"a": Float(0, 1), "b": Float(0, 1, when={"a": (0, float("nan"))})},
         r"got \(0, nan\)",
     ),
-    ({"a": Int(0, 9), "b": Float(0, 1, when={"a": 10})}, "a value or .* got 10"),
+    ({"a": Int(0, 9), "b": Float(0, 1, when={"a": 10})}, "a value, .* or an .* got 10"),
     ({"a": Int(0, 9), "b": Float(0, 1, when={"a": True})}, "got True"),
     ({"a": Int(0, 9), "b": Float(0, 1, when={"a": "1"})}, "got '1'"),
     ({"a": Int(0, 9, step=3), "b": Float(0, 1, when={"a": (4, 5)})}, r"got \(4, 5\)"),

@@ -19,7 +19,7 @@ SPACE = Space(
         "b": Int(0, 9, step=3),
         "c": Categorical("x", None, True, 2.5),
         "d": [
-            Ordinal(1, 2, when={"c": ["x", True]}),
+            Ordinal(1, 2, when={"c": ["x", True], "b": [3, 9]}),
             Ordinal("s", "t", when={"c": None, "a": (0.2, 0.5)}),
         ],
     }
@@ -49,6 +49,17 @@ def test_text_is_standard_json_with_a_version():
         "when": {},
     }
     assert [item["name"] for item in record["parameters"]] == ["a", "b", "c", "d", "d"]
+
+
+def test_a_list_of_values_is_no_interval():
+    whens = [item["when"] for item in json.loads(SPACE.to_json())["parameters"]]
+    assert whens[3]["b"] == {"values": [3, 9]}
+    assert whens[4]["a"] == [0.2, 0.5]
+    intervals = Space({"a": Int(0, 9), "b": Int(0, 1, when={"a": (3, 9)})})
+    values = Space({"a": Int(0, 9), "b": Int(0, 1, when={"a": [3, 9]})})
+    assert intervals != values
+    for space in (intervals, values):
+        assert Space.from_json(space.to_json()) == space
 
 
 def test_constraints_are_passed_again():
@@ -106,6 +117,16 @@ def parameter(**changes):
         (parameter(low="0"), ValueError, "parameter 'a': low: expected a number"),
         (parameter(when=3), ValueError, "parameter 'a': expected an object as when"),
         (parameter(when={"z": 1}), ValueError, "when of 'a': expected parents among"),
+        (
+            parameter(when={"b": {"values": 3}}),
+            ValueError,
+            "parameter 'a': values: expected a list, got 3",
+        ),
+        (
+            parameter(when={"b": {"low": 3}}),
+            ValueError,
+            "parameter 'a': when: expected no key 'low'",
+        ),
         (
             changed(
                 parameters=[

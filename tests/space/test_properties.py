@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 import bojax.space as bs
+from bojax.space.checks import OneOf, key
 from tests.space.generators import spaces, spaces_and_points
 
 # Few, because each example compiles its own space; the NumPy path is cheap.
@@ -53,6 +54,27 @@ def test_decode_projects_and_stays_in_bounds(given):
             assert type(value) is (float if isinstance(parameter, bs.Float) else int)
         else:
             assert any(value is v or value == v for v in parameter.values)
+
+
+def is_met(config, parent, allowed):
+    if parent not in config:
+        return False
+    if isinstance(allowed, tuple):  # of numbers, as generated
+        return allowed[0] <= config[parent] <= allowed[1]
+    values = allowed.values if isinstance(allowed, OneOf) else [allowed]
+    return key(config[parent]) in map(key, values)
+
+
+@cheap
+@given(spaces_and_points())
+def test_a_parameter_exists_where_its_conditions_say(given):
+    space, x = given
+    config = space.decode(x)
+    exists = [
+        all(is_met(config, *condition) for condition in parameter.when)
+        for _, parameter in space.columns
+    ]
+    np.testing.assert_array_equal(space.active(x), exists)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
