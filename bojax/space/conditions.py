@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from bojax.space.checks import OneOf, Value, is_number
-from bojax.space.parameters import Choice, Float, Parameter
+from bojax.space.parameters import Choice, Float, FullFidelity, Parameter
 from bojax.space.scale import decimal
 
 Interval = tuple[int | float, int | float]
@@ -32,6 +32,9 @@ def resolve(
 ) -> tuple[tuple[int, ...], tuple[list[Box], ...]]:
     """The columns in an order that puts parents first, and the boxes of each column.
 
+    Where a fidelity is held, what depends on it always exists, or never: then there
+    are no boxes.
+
     Args:
         names: of the parameter that each column specifies.
         parameters: the specification of each column.
@@ -44,6 +47,8 @@ def resolve(
     columns: dict[str, list[int]] = {}
     for j, name in enumerate(names):
         columns.setdefault(name, []).append(j)
+    held = {j: p for j, p in enumerate(parameters) if isinstance(p, FullFidelity)}
+    parameters = [p.fidelity if isinstance(p, FullFidelity) else p for p in parameters]
     boxes: dict[int, list[Box]] = {}
 
     def visit(j: int, path: tuple[str, ...]) -> None:
@@ -93,7 +98,10 @@ def resolve(
                     f"{names[i]!r}: expected specifications under disjoint conditions, "
                     f"got {parameters[i]!r} and {parameters[j]!r}"
                 )
-    return tuple(boxes), tuple(boxes[j] for j in range(len(names)))
+    order = tuple(boxes)
+    for j, full in held.items():
+        boxes = _given(order, boxes, j, full.where)
+    return order, tuple(boxes[j] for j in range(len(names)))
 
 
 def _intersection(a: Box, b: Box) -> Box | None:
@@ -217,9 +225,12 @@ def _components(columns: list[int], boxes: dict[int, list[Box]]) -> list[list[in
 
 
 def _given(
-    columns: list[int], boxes: dict[int, list[Box]], root: int, level: int
+    columns: Sequence[int],
+    boxes: dict[int, list[Box]],
+    root: int,
+    level: int | float,
 ) -> dict[int, list[Box]]:
-    """The boxes that are left when a column has a level."""
+    """The boxes that are left when a column has a level, or is at a position."""
     left = {}
     for j in columns:
         met = (

@@ -76,6 +76,7 @@ class Cube:
             # Columns that an operation is not for pass it as harmless numbers.
             num_levels=np.where(stepped, k, 1).astype(dtype),
             last=np.where(stepped, k - 1, 0).astype(dtype),
+            middle=column("middle").astype(dtype),
             low=np.where(stepped, low, 0).astype(dtype),
             step=np.where(stepped, step, 0).astype(dtype),
             start=start.astype(dtype),
@@ -118,7 +119,7 @@ class Cube:
         level = self._level(x, xp, c)
         # XLA would turn a division by constants into a multiplication, and equal
         # categories would differ in their last bit: hence the zero that it cannot see.
-        center = (level + 0.5) / (c.num_levels + 0 * x)
+        center = (level + c.middle) / (c.num_levels + 0 * x)
         if c.any_log_stepped:
             log_center = xp.log1p(level * c.inverse_slope + c.shift) * c.inverse_span
             center = xp.where(c.log_stepped, log_center, center)
@@ -166,6 +167,7 @@ class _Constants:
 
     num_levels: np.ndarray
     last: np.ndarray
+    middle: np.ndarray
     low: np.ndarray
     step: np.ndarray
     start: np.ndarray

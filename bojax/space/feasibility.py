@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from bojax.space.parameters import FullFidelity
+
 if TYPE_CHECKING:
     from bojax.space.space import Space
 
@@ -29,12 +31,15 @@ def find(space: "Space") -> np.ndarray:
     Raises:
         ValueError: if none is feasible.
     """
+    held = any(isinstance(column.parameter, FullFidelity) for column in space.columns)
+    where = " at full fidelity" if held else ""
     everything = space.enumerate(_ATTEMPTS)
     if everything is not None:
         if len(everything):
             return everything[0]
         raise ValueError(
-            f"constraints: no feasible point among all {int(space.size)} configurations"
+            f"constraints: no feasible point among all {int(space.size)} "
+            f"configurations{where}"
         )
     random = np.random.default_rng(0)
     for _ in range(_ATTEMPTS // _BLOCK):
@@ -42,7 +47,9 @@ def find(space: "Space") -> np.ndarray:
         feasible = which(space, draws)
         if feasible.any():
             return np.asarray(space.project(draws[np.argmax(feasible)]))
-    raise ValueError(f"constraints: no feasible point among {_ATTEMPTS} random draws")
+    raise ValueError(
+        f"constraints: no feasible point among {_ATTEMPTS} random draws{where}"
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -8,6 +8,7 @@ from bojax.space.parameters import (
     Categorical,
     Fidelity,
     Float,
+    FullFidelity,
     Int,
     Ordinal,
     Parameter,
@@ -18,6 +19,7 @@ SCHEMA = 1
 _NUMBERS = {"float": Float, "fidelity": Fidelity, "int": Int}
 _CHOICES = {"ordinal": Ordinal, "categorical": Categorical}
 _TYPES = {kind: name for name, kind in (_NUMBERS | _CHOICES).items()}
+_FULL = "full fidelity"
 
 
 def dump(columns: Any, num_constraints: int) -> str:
@@ -68,6 +70,8 @@ def load(text: Any) -> tuple[dict[str, list[Parameter]], int]:
 
 
 def _record(parameter: Parameter) -> dict[str, Any]:
+    if isinstance(parameter, FullFidelity):
+        return _record(parameter.fidelity) | {"type": _FULL}
     record: dict[str, Any] = {"type": _TYPES[type(parameter)]}
     if isinstance(parameter, Float | Int):
         record |= {"low": parameter.low, "high": parameter.high}
@@ -87,6 +91,10 @@ def _parameter(record: Any) -> tuple[str, Parameter]:
     if not isinstance(record, dict) or not isinstance(record.get("name"), str):
         raise ValueError(f"parameters: expected objects with a name, got {record!r}")
     name, kind = record["name"], record.get("type")
+    if kind == _FULL:
+        _, fidelity = _parameter(record | {"type": _TYPES[Fidelity]})
+        assert isinstance(fidelity, Fidelity)
+        return name, FullFidelity(fidelity)
     where = f"parameter {name!r}"
     if not isinstance(kind, str) or kind not in _NUMBERS | _CHOICES:
         raise ValueError(

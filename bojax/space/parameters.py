@@ -153,6 +153,59 @@ class Fidelity(Float):
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class FullFidelity:
+    """A fidelity that is held at its highest: one level, where that lies.
+
+    Args:
+        fidelity: what is held.
+
+    Example:
+        >>> import bojax
+        >>> space = bojax.Space({"epochs": bojax.Fidelity(1, 9)}).full_fidelity
+        >>> space.decode([0.5]), space.size
+        ({'epochs': 9.0}, 1.0)
+    """
+
+    fidelity: Fidelity
+
+    @property
+    def when(self) -> tuple[tuple[str, Any], ...]:
+        """A fidelity has no conditions."""
+        return ()
+
+    @property
+    def num_levels(self) -> int:
+        """Only the highest value."""
+        return 1
+
+    @functools.cached_property
+    def where(self) -> int | float:
+        """The level of the highest value among the fidelity's, or its position."""
+        return self.fidelity.find(self.fidelity.high)
+
+    @functools.cached_property
+    def scale(self) -> Scale:
+        """One level, at the position that the highest value has."""
+        high = self.fidelity.high
+        only = Scale.of(high, high, 1.0, 1, False)
+        return dataclasses.replace(only, middle=self.fidelity.scale.center(self.where))
+
+    def read(self, where: int | float) -> float:
+        """The highest value."""
+        return self.fidelity.high
+
+    def find(self, value: Any) -> int:
+        """Level 0; ValueError or TypeError if it is not the highest value."""
+        if self.fidelity.find(value) != self.where:
+            raise ValueError(f"expected {self.words()}, got {value!r}")
+        return 0
+
+    def words(self) -> str:
+        """What is expected, for messages."""
+        return f"the full fidelity {self.fidelity.high}"
+
+
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
 class Int:
     """A whole number.
@@ -342,7 +395,7 @@ class Categorical(Choice):
     """
 
 
-Parameter = Float | Fidelity | Int | Ordinal | Categorical
+Parameter = Float | Fidelity | FullFidelity | Int | Ordinal | Categorical
 
 
 def _when_repr(parameter: Any) -> list[str]:

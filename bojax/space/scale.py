@@ -25,6 +25,7 @@ class Scale:
         start: the number at position 0, the lower edge of the first bin if stepped.
         span: what lies between positions 0 and 1, as a difference of logarithms where
             `log`.
+        middle: where in its bin a level lies, as a share of it; not regarded by `log`.
     """
 
     low: float
@@ -33,6 +34,7 @@ class Scale:
     log: bool
     start: float
     span: float
+    middle: float = 0.5
 
     @classmethod
     def of(
@@ -67,7 +69,7 @@ class Scale:
             return where
         if self.log:
             return self._log_position(where)
-        return (where + 0.5) / self.num_levels
+        return (where + self.middle) / self.num_levels
 
     def centers(self) -> list[float]:
         """The positions of all levels."""

@@ -22,6 +22,7 @@ from bojax.space.parameters import (
     Categorical,
     Choice,
     Fidelity,
+    FullFidelity,
     Ordinal,
     Parameter,
 )
@@ -128,8 +129,35 @@ class Space:
     @functools.cached_property
     def is_fidelity(self) -> Bool[np.ndarray, " d"]:
         """Which columns are fidelities."""
-        kinds = [isinstance(column.parameter, Fidelity) for column in self.columns]
-        return _read_only(kinds, bool)
+        kinds = Fidelity | FullFidelity
+        return _read_only([isinstance(p, kinds) for _, p in self.columns], bool)
+
+    @functools.cached_property
+    def full_fidelity(self) -> "Space":
+        """The space of the same columns with every fidelity held at its highest.
+
+        Its points are those of this space at full fidelity, and what depends on a
+        fidelity always exists there, or never.
+
+        Raises:
+            ValueError: if no feasible point was found there.
+
+        Example:
+            >>> import bojax
+            >>> space = bojax.Space({
+            ...     "epochs": bojax.Fidelity(1, 9),
+            ...     "layers": bojax.Int(1, 4),
+            ... })
+            >>> space.size, space.full_fidelity.size
+            (inf, 4.0)
+        """
+        if not any(isinstance(p, Fidelity) for _, p in self.columns):
+            return self
+        held = {
+            name: [FullFidelity(p) if isinstance(p, Fidelity) else p for p in several]
+            for name, several in self._specifications().items()
+        }
+        return Space(held, self.constraints)
 
     def at_full_fidelity(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
         """The same points with every fidelity at its highest."""
@@ -181,7 +209,7 @@ class Space:
         Parameters that do not exist do not count; constraints are not regarded.
         """
         levels = self.num_levels.tolist()
-        if 0 in levels:
+        if any(boxes and not k for boxes, k in zip(self._boxes, levels, strict=True)):
             return math.inf
         total = count(self._order, self._boxes, levels)
         return float(min(total, int(sys.float_info.max)))
@@ -407,16 +435,19 @@ class Space:
         return _restore, (self.columns, self.constraints, self._witness)
 
     def __repr__(self) -> str:
-        specifications: dict[str, list[Parameter]] = {}
-        for name, parameter in self.columns:
-            specifications.setdefault(name, []).append(parameter)
         parameters = ", ".join(
             f"{name!r}: {several[0] if len(several) == 1 else several!r}"
-            for name, several in specifications.items()
+            for name, several in self._specifications().items()
         )
         names = [getattr(g, "__qualname__", repr(g)) for g in self.constraints]
         constraints = f", constraints=[{', '.join(names)}]" if names else ""
         return f"Space({{{parameters}}}{constraints})"
+
+    def _specifications(self) -> dict[str, list[Parameter]]:
+        specifications: dict[str, list[Parameter]] = {}
+        for name, parameter in self.columns:
+            specifications.setdefault(name, []).append(parameter)
+        return specifications
 
     # Checks of points.
 

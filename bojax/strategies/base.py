@@ -103,6 +103,9 @@ class Strategy(eqx.Module):
 
     A strategy is defined by what it remembers (`start`) and by how it proposes points
     (`propose`). The book-keeping is the same for all and is not overridden.
+
+    Both see the space at full fidelity, unless the strategy chooses fidelities: every
+    `Space` in a field that is not static is then `Space.full_fidelity`.
     """
 
     space: eqx.AbstractVar[Space]
@@ -175,7 +178,7 @@ class Strategy(eqx.Module):
             trials=trials,
             key=key,
             num_asked=jnp.asarray(np.int32(0)),
-            memory=self.start(trials),
+            memory=_at_full_fidelity(self).start(trials),
         )
 
     def ask(self, state: State, q: SupportsIndex = 1) -> tuple[Points, State]:
@@ -347,10 +350,21 @@ class Strategy(eqx.Module):
 @_jit
 def _ask(strategy: Strategy, state: State, q: int) -> tuple[Points, State]:
     numbers = state.num_asked + jnp.arange(q, dtype=jnp.int32)
-    x, memory = strategy.propose(state.memory, state.trials, state.key, numbers)
-    if not strategy.chooses_fidelity:
-        x = strategy.space.at_full_fidelity(x)
+    x, memory = _at_full_fidelity(strategy).propose(
+        state.memory, state.trials, state.key, numbers
+    )
     return strategy.reserve(State(state.trials, state.key, state.num_asked, memory), x)
+
+
+def _at_full_fidelity(strategy: Strategy) -> Strategy:
+    """The same strategy, in the space at full fidelity where it does not choose it."""
+    if strategy.chooses_fidelity or not strategy.space.is_fidelity.any():
+        return strategy
+    return jax.tree.map(
+        lambda node: node.full_fidelity if isinstance(node, Space) else node,
+        strategy,
+        is_leaf=lambda node: isinstance(node, Space),
+    )
 
 
 def _same(trials: Trials) -> Bool[Array, "n n"]:

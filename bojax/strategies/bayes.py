@@ -18,7 +18,6 @@ from bojax._typing import PyTree
 from bojax.acquisitions import (
     KG,
     Acquisition,
-    AtFullFidelity,
     Belief,
     Feasible,
     KnownCost,
@@ -319,18 +318,16 @@ class BayesOpt(Strategy):
         def choose(belief, number):
             belief = belief.at(jax.random.fold_in(key, number))
             acquisition = average(self._make, belief)
-            if not acquisition.chooses_fidelity and self.space.is_fidelity.any():
-                acquisition = AtFullFidelity(acquisition, self.space)
+            chooses = acquisition.chooses_fidelity
             x, value = search(
                 acquisition,
-                self.space,
+                self.space if chooses else self.space.full_fidelity,
                 belief.key,
                 near=belief.incumbent[None],
                 tried=belief.trials,
                 bounds=bounds,
             )
-            full = isinstance(acquisition, AtFullFidelity)
-            return self.space.at_full_fidelity(x[0]) if full else x[0], value
+            return x[0], value
 
         if numbers.shape[0] == 1:
             x, value = choose(belief, numbers[0])

@@ -56,10 +56,8 @@ class Grid(Strategy):
             )
 
     def _axes(self) -> list[np.ndarray]:
-        axes = []
-        for levels, categorical in zip(
-            self.space.levels, self.space.is_categorical, strict=True
-        ):
+        space, axes = self.space.full_fidelity, []
+        for levels, categorical in zip(space.levels, space.is_categorical, strict=True):
             if levels is None:
                 axes.append(np.linspace(0, 1, self.resolution))
             elif categorical or len(levels) <= self.resolution:
@@ -71,11 +69,12 @@ class Grid(Strategy):
 
     @property
     def points(self) -> Float[np.ndarray, "g d"]:
-        """The distinct feasible points of the grid."""
+        """The distinct feasible points of the grid, at full fidelity."""
+        space = self.space.full_fidelity
         grid = np.array(list(itertools.product(*self._axes())))
         with jax.ensure_compile_time_eval():
-            project = jax.jit(jax.vmap(self.space.project))
-            feasible = jax.jit(jax.vmap(self.space.feasible))
+            project = jax.jit(jax.vmap(space.project))
+            feasible = jax.jit(jax.vmap(space.feasible))
             grid = np.unique(np.asarray(project(grid)), axis=0)
             return grid[np.asarray(feasible(grid))]
 

@@ -52,6 +52,23 @@ OPEN = bojax.Space(
 )
 CAPACITY = 16
 
+
+def affordable(values):
+    """Of what is run to its end, three layers are too dear."""
+    return values["layers"] * values["epochs"] - 18.5
+
+
+# Four configurations at full fidelity, where there is no warm-up.
+COSTLY = bojax.Space(
+    {
+        "epochs": bojax.Fidelity(1, 9),
+        "layers": bojax.Int(1, 3),
+        "kind": bojax.Categorical("p", "q"),
+        "warmup": bojax.Int(1, 2, when={"epochs": (1, 5)}),
+    },
+    constraints=[affordable],
+)
+
 MAKE = {
     "Random": Random,
     "Sobol": Sobol,
@@ -400,6 +417,25 @@ def test_the_same_while_outcomes_come_in(name, made):
     strategy = made[name, FINITE]
     x, _ = play(strategy, strategy.init(jax.random.key(3), CAPACITY), 9)
     assert distinct(x) == 9
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if "," in name else [])
+        for name in MAKE
+        if name != "BayesOpt"
+    ],
+)
+def test_without_a_choice_of_fidelity_it_is_the_highest_from_the_start(name):
+    strategy = MAKE[name](COSTLY)
+    x, _ = play(strategy, strategy.init(jax.random.key(0), CAPACITY), 4)
+    for config in map(COSTLY.decode, x):
+        assert config.keys() == {"epochs", "layers", "kind"}
+        assert config["epochs"] == 9
+        assert config["layers"] < 3
+    if name in NEVER_REPEAT:
+        assert distinct(x) == 4
 
 
 @pytest.mark.parametrize("name", CHEAP)

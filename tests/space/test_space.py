@@ -548,17 +548,3 @@ def test_how_deep_columns_are_and_what_exists_beside_them():
     )
     assert space.depth.tolist() == [2, 0, 1, 1, 0]
     assert space.num_siblings.tolist() == [1, 2, 2, 2, 2]
-
-
-def test_fidelities_are_numbers_whose_highest_is_the_real_thing():
-    space = Space({"a": Float(0.0, 1.0), "epochs": bs.Fidelity(1, 81, log=True)})
-    assert space.is_fidelity.tolist() == [False, True]
-    assert space.decode(space.at_full_fidelity(jnp.zeros(2)))["epochs"] == 81
-    assert Space.from_json(space.to_json()) == space
-    stepped = Space({"s": bs.Fidelity(0.25, 1.0, step=0.25)})
-    assert stepped.decode(stepped.at_full_fidelity(jnp.zeros(1))) == {"s": 1.0}
-    assert repr(bs.Fidelity(1, 9)) == "Fidelity(1.0, 9.0)"
-    with pytest.raises(ValueError, match=r"high: expected a whole number of steps"):
-        bs.Fidelity(0.0, 1.0, step=0.3)
-    with pytest.raises(ValueError, match=r"low"):
-        bs.Fidelity(2.0, 1.0)
