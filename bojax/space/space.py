@@ -167,6 +167,11 @@ class Space:
         full = np.where(np.isnan(full), 1.0, full)
         return jnp.where(self.is_fidelity, full.astype(x.dtype), x)
 
+    def is_full_fidelity(self, x: Float[Array, "... d"]) -> Bool[Array, "..."]:
+        """Whether points have every fidelity at its highest, as near as 1e-6."""
+        near = jnp.abs(x - self.at_full_fidelity(x)) <= 1e-6
+        return jnp.all(near, axis=-1)
+
     @functools.cached_property
     def is_conditional(self) -> Bool[np.ndarray, " d"]:
         """Which columns exist under conditions only."""

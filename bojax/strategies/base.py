@@ -290,7 +290,7 @@ class Strategy(eqx.Module):
                 f"num_objectives: expected 1 for a recommendation, got {m}"
             )
         told = trials.done & jnp.isfinite(trials.y[:, 0])
-        told = told & _is_full(self.space, trials)
+        told = told & self.space.is_full_fidelity(trials.x)
         if noisy is None:
             flag = self.is_noisy(state)
             y, constraints = jax.lax.cond(
@@ -370,12 +370,6 @@ def _at_full_fidelity(strategy: Strategy) -> Strategy:
 def _same(trials: Trials) -> Bool[Array, "n n"]:
     """Which pairs of rows hold the same point."""
     return jax.vmap(lambda x: jnp.all(trials.x == x, axis=1))(trials.x)
-
-
-def _is_full(space: Space, trials: Trials) -> Bool[Array, " n"]:
-    """Rows at full fidelity."""
-    near = jnp.abs(trials.x - space.at_full_fidelity(trials.x)) <= 1e-6
-    return jnp.all(near, axis=1)
 
 
 def _columns(

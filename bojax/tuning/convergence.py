@@ -48,9 +48,9 @@ def regret_bound(
         min over evaluated x of (m + w s)(x)  -  min over all x of (m - w s)(x)
 
     with posterior mean m, standard deviation s and width w; over evaluated x that meet
-    the constraints, and over all x that may. The posterior is one of
-    the values as they are, without `strategy.outcome`, so that the bound is in their
-    units. It bounds the simple regret as far as the bounds of confidence hold.
+    the constraints, and over all x that may, both at full fidelity. The posterior is
+    one of the values as they are, without `strategy.outcome`, so that the bound is in
+    their units. It bounds the simple regret as far as the bounds of confidence hold.
 
     Args:
         strategy: whose surrogate is asked.
@@ -58,7 +58,8 @@ def regret_bound(
         num_deviations: the width w of the confidence bounds.
 
     Returns:
-        The bound, at least 0, in units of the objective.
+        The bound, at least 0, in units of the objective; infinite where nothing that
+        meets the constraints was evaluated at full fidelity.
 
     References:
         Makarova et al. (2022), Automatic termination for hyperparameter optimization,
@@ -77,10 +78,12 @@ def regret_bound(
     width = jnp.asarray(num_deviations, state.trials.x.dtype)
     means, variances = jax.vmap(posterior.marginal)(state.trials.x)
     upper = means + width * jnp.sqrt(variances)
-    upper = jnp.min(jnp.where(state.trials.feasible, upper, jnp.inf))
+    space, trials = strategy.space, state.trials
+    counts = trials.feasible & space.is_full_fidelity(trials.x)
+    upper = jnp.min(jnp.where(counts, upper, jnp.inf))
     _, lower = optimize(
         _Lower(posterior, belief.constraints, width),
-        strategy.space,
+        space.full_fidelity,
         key,
         near=belief.incumbent[None],
     )

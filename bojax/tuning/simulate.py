@@ -25,7 +25,7 @@ class History(eqx.Module):
     Args:
         x: points on the unit cube.
         y: their values, minimized; NaN where the trial failed.
-        best_y: the least value so far; infinite before the first success.
+        best_y: the least value at full fidelity so far; infinite before the first.
         recommended: the point recommended at the end, see `Strategy.recommend`; None
             unless it was asked for.
     """
@@ -186,7 +186,8 @@ def _one_run(
         pieces.append(piece)
         start = stop
     x, y = jax.tree.map(lambda *parts: jnp.concatenate(parts), *pieces)
-    best_y = jax.lax.cummin(jnp.where(jnp.isnan(y), jnp.inf, y))
+    counts = jnp.isfinite(y) & strategy.space.is_full_fidelity(x)
+    best_y = jax.lax.cummin(jnp.where(counts, y, jnp.inf))
     recommended = None
     if recommend:
         noisy = True if recommend == "noisy" else None

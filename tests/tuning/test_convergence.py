@@ -2,12 +2,14 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import bojax
 from bojax.strategies import BayesOpt, Random
 from bojax.tuning import Converged
+from bojax.tuning.convergence import regret_bound
 
 SPACE = bojax.Space({"a": bojax.Float(0, 1)})
 
@@ -81,6 +83,25 @@ def test_does_not_end_the_run_where_much_may_be_left():
     assert len(result.trials) == 14
     assert math.isfinite(stop.bounds[-1])
     assert result.message == "all 14 trials were run"
+
+
+def test_what_may_be_left_is_left_at_full_fidelity():
+    space = bojax.Space({"a": bojax.Float(0, 1), "s": bojax.Fidelity(0, 1)})
+    strategy = BayesOpt(space)
+
+    def bound(x):
+        """After values that are better by 5 at no fidelity than at the full one."""
+        state = strategy.init(0, 16)
+        y = 10 * (x[:, 0] - 0.37) ** 2 + 5 * x[:, 1]
+        return float(regret_bound(strategy, strategy.observe(state, x, y)))
+
+    a = jnp.linspace(0, 1, 6)
+    cheap = jnp.stack([a, jnp.zeros(6)], axis=1)
+    full = cheap.at[:, 1].set(1.0)
+    assert bound(jnp.concatenate([cheap, cheap + 0.1])) == math.inf
+    # The best is not known where it is cheap.
+    known = bound(jnp.concatenate([full, cheap.at[:, 0].set(1.0)]))
+    assert known < 1.0
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,25 @@ def test_numbers_of_a_strategy_run_in_one_program(space):
         assert np.all(np.asarray(alone.x) <= size)
 
 
+class Alternating(Quadrant):
+    """Every second point at full fidelity, the second column's."""
+
+    chooses_fidelity = True
+
+    def propose(self, memory, trials, key, numbers):
+        x, memory = super().propose(memory, trials, key, numbers)
+        return x.at[:, 1].set(numbers % 2), memory
+
+
+def test_the_best_so_far_is_at_full_fidelity():
+    space = bojax.Space({"a": bojax.Float(0, 1), "s": bojax.Fidelity(0, 1)})
+    strategy = Alternating(space, jnp.ones(()))
+    history = simulate(strategy, lambda x, key: x[0] + 5 * x[1], 6, KEY)
+    np.testing.assert_array_equal(history.x[:, 1], [0, 1] * 3)
+    full = np.where(history.x[:, 1] == 1, history.y, np.inf)
+    np.testing.assert_array_equal(history.best_y, np.minimum.accumulate(full))
+
+
 @pytest.mark.long
 def test_so_do_starting_points_of_a_model():
     space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
