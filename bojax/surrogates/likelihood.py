@@ -37,10 +37,13 @@ class LinearMean(eqx.Module):
 
 
 class Warping(eqx.Module):
-    """Kumaraswamy's warp of each number, 1 - (1 - x^a)^b; categories stay.
+    """Kumaraswamy's warp of each number, 1 - (1 - x^a)^b.
+
+    Categories stay, and so do numbers on which conditions depend: whether these are met
+    is for the point itself to say.
 
     Args:
-        space: which columns are categories.
+        space: which columns are categories, and which decide what exists.
         log_warp_a: log of a, one a column.
         log_warp_b: log of b, one a column.
 
@@ -60,7 +63,13 @@ class Warping(eqx.Module):
         inside = margin + (1 - 2 * margin) * x
         power = -jnp.expm1(jnp.exp(self.log_warp_a) * jnp.log(inside))
         warped = -jnp.expm1(jnp.exp(self.log_warp_b) * jnp.log(power))
-        return jnp.where(self.space.is_categorical, x, warped)
+        return jnp.where(self.space.is_categorical | _decides(self.space), x, warped)
+
+
+def _decides(space: Space) -> Bool[np.ndarray, " d"]:
+    """Which columns the existence of others depends on."""
+    parents = {name for column in space.columns for name, _ in column.parameter.when}
+    return np.array([column.name in parents for column in space.columns])
 
 
 _FEATURES = 32
