@@ -72,7 +72,10 @@ def _squared_distances(
     x: Float[Array, "n d"], z: Float[Array, "m d"]
 ) -> Float[Array, "n m"]:
     squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(z * z, axis=1)[None, :]
-    return jnp.maximum(squares - 2 * x @ z.T, 0)
+    squares = squares - 2 * x @ z.T
+    # Rounding may leave less than zero where points coincide. To clip it would be to
+    # lose the curvature of a kernel there.
+    return squares - jax.lax.stop_gradient(jnp.minimum(squares, 0))
 
 
 def _differ(x: Float[Array, "..."], z: Float[Array, "..."]) -> Bool[Array, "..."]:
@@ -80,10 +83,53 @@ def _differ(x: Float[Array, "..."], z: Float[Array, "..."]) -> Bool[Array, "..."
     return jnp.abs(x - z) > 1e-6
 
 
+@jax.custom_jvp
 def _root(squares: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """Square root whose gradient at zero is zero rather than infinite."""
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
+    return jnp.sqrt(squares)
+
+
+@_root.defjvp
+def _root_jvp(primals, tangents):
+    root = _root(*primals)
+    slope = jnp.where(root > 0, 0.5 / jnp.where(root > 0, root, 1), 0)
+    return root, slope * tangents[0]
+
+
+# Matern correlations of smoothness nu = 1/2, 3/2 and 5/2 as functions of t = 2 nu r^2.
+# Each is, but for a factor, the slope of the next, so that a derivative which exists at
+# zero is found without that of a root. Abramowitz and Stegun (1964), 9.6.28.
+
+
+def _one_half(t):
+    return jnp.exp(-_root(t))
+
+
+@jax.custom_jvp
+def _three_halves(t):
+    r = _root(t)
+    return (1 + r) * jnp.exp(-r)
+
+
+@_three_halves.defjvp
+def _three_halves_jvp(primals, tangents):
+    return _three_halves(*primals), -0.5 * _one_half(*primals) * tangents[0]
+
+
+@jax.custom_jvp
+def _five_halves(t):
+    r = _root(t)
+    return (1 + r + r**2 / 3) * jnp.exp(-r)
+
+
+@_five_halves.defjvp
+def _five_halves_jvp(primals, tangents):
+    return _five_halves(*primals), (-1 / 6) * _three_halves(*primals) * tangents[0]
+
+
+def matern52(r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """Matern-5/2 correlation at a squared distance."""
+    return _five_halves(5 * r2)
 
 
 class Stationary(Kernel):
@@ -133,7 +179,7 @@ class Matern12(Stationary):
 
     def profile(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """exp(-r)."""
-        return jnp.exp(-_root(r2))
+        return _one_half(r2)
 
 
 class Matern32(Stationary):
@@ -150,8 +196,7 @@ class Matern32(Stationary):
 
     def profile(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """(1 + sqrt(3) r) exp(-sqrt(3) r)."""
-        r = math.sqrt(3) * _root(r2)
-        return (1 + r) * jnp.exp(-r)
+        return _three_halves(3 * r2)
 
 
 class Matern52(Stationary):
@@ -169,27 +214,6 @@ class Matern52(Stationary):
     def profile(self, r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """(1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)."""
         return matern52(r2)
-
-
-def matern52(r2: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """Matern-5/2 correlation at a squared distance."""
-    return _matern52(r2)
-
-
-@jax.custom_jvp
-def _matern52(r2):
-    r = jnp.sqrt(5 * r2)
-    return (1 + r + r**2 / 3) * jnp.exp(-r)
-
-
-@_matern52.defjvp
-def _matern52_jvp(primals, tangents):
-    # As a function of r^2 the slope, -5/6 (1 + sqrt(5) r) exp(-sqrt(5) r), has no
-    # singularity at zero; through sqrt it would have.
-    r = jnp.sqrt(5 * primals[0])
-    decay = jnp.exp(-r)
-    value = (1 + r + r**2 / 3) * decay
-    return value, (-5 / 6) * (1 + r) * decay * tangents[0]
 
 
 class RationalQuadratic(Stationary):

@@ -140,6 +140,38 @@ def test_sum_product_scale_and_columns_compose():
     np.testing.assert_allclose(gram(product, x, x), k_a * k_b, rtol=1e-12)
 
 
+# Minus the second derivative by a column at x = z, in squared lengthscales.
+CURVATURES = {
+    "rbf": 1,
+    "matern32": 3,
+    "matern52": 5 / 3,
+    "rational quadratic": 1,
+    "periodic": (2 * np.pi / PERIOD) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", CURVATURES)
+def test_second_derivatives_where_points_coincide(name):
+    kernel = REFERENCES[name][0]()
+    lengths = np.exp(kernel.log_lengthscale)
+    x = jnp.asarray(points(20, lengths.size))
+
+    @jax.jit
+    def curvature(kernel, x):
+        of = lambda a, b: kernels.gram(kernel, a[None], b)[0]
+        near = jax.vmap(jax.hessian(of), (0, None))(x, x)
+        alone = jax.vmap(jax.hessian(kernel))(x, x)
+        return near[jnp.arange(len(x)), jnp.arange(len(x))], alone
+
+    expected = np.diag(-CURVATURES[name] / lengths**2)
+    # Beside zero, by the rounding of a squared distance, stands a distance of its root.
+    rtol = 100 * np.sqrt(np.finfo(float).eps)
+    for found in curvature(kernel, x):
+        np.testing.assert_allclose(
+            found, np.tile(expected, (20, 1, 1)), rtol=rtol, atol=rtol
+        )
+
+
 # Mixed.
 
 PLAIN = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Int(0, 9)})
