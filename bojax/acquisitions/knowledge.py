@@ -9,8 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from bojax._numerics import log_h
 from bojax._sobol import sobol
 from bojax.acquisitions.base import Acquisition, Belief
+from bojax.acquisitions.optimize import climb
+from bojax.data import ENUMERABLE
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
@@ -39,6 +42,17 @@ class AtFullFidelity(Acquisition):
         return self.acquisition(self.space.at_full_fidelity(x))
 
 
+class _Recommendation(Acquisition):
+    """Minus the posterior mean at full fidelity, in standard deviations of the data."""
+
+    posterior: GPPosterior
+    space: Space = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
+        mean, _ = self.posterior.marginal(self.space.at_full_fidelity(x[0]))
+        return (self.posterior.location - mean) / self.posterior.scale
+
+
 class KG(Acquisition):
     """Log of how far the least posterior mean is expected to fall.
 
@@ -48,7 +62,8 @@ class KG(Acquisition):
     would be recommended after its i-th outcome, one of N Gauss-Hermite nodes z_i, after
     which the mean is m(x') + cov(f(x'), f(x)) / sd(y) z_i. All rows are maximized
     together. `complete` finds rows to start from for a point, among candidates that
-    were spread over the space.
+    were spread over the space and local minima of the mean as it is, the least of which
+    is what falls.
 
     A point at less than full fidelity is worth what it tells of full fidelity; divide
     by its cost, see `PerCost`.
@@ -108,9 +123,20 @@ class KG(Acquisition):
             spread = spread.at[:_NUM_NEAR, 1:].set(jnp.clip(around, 0, 1))
         known = jnp.where(posterior.data.mask[:, None], posterior.data.x, 0.5)
         candidates = jnp.concatenate([spread[:, 1:], known])
-        self.candidates = self._full(jax.vmap(space.project)(candidates))
-        means = jax.vmap(posterior.marginal)(self.candidates)[0]
-        self.least = jnp.min(means)
+        candidates = self._full(jax.vmap(space.project)(candidates))
+        # Rows are free to move. Were what is least now not searched for like them, they
+        # would seem to gain where nothing is learned.
+        everything = None if math.isinf(space.size) else space.enumerate(ENUMERABLE)
+        if everything is None:
+            pool = candidates[:, None]
+        else:
+            pool = self._full(jnp.asarray(everything, dtype))[:, None]
+        recommendation = _Recommendation(posterior, space)
+        values = jax.vmap(recommendation)(pool)
+        ends, reached = climb(recommendation, space, pool, values)
+        self.candidates = jnp.concatenate([candidates, self._full(ends[:, 0])])
+        greatest = jnp.maximum(jnp.max(values), jnp.max(reached))
+        self.least = posterior.location - posterior.scale * greatest
 
     @classmethod
     def of(cls, belief: Belief) -> "KG":
@@ -158,7 +184,8 @@ class KG(Acquisition):
             )
         mean, slope = self._after(x[0], self._full(x[1:]))
         nodes, weights = (jnp.asarray(part, x.dtype) for part in self._nodes())
-        gain = self.least - jnp.sum(weights * (mean + nodes * slope))
-        # Where nothing is gained yet, a slope towards gaining is left.
-        unit = 1e-3 * self.posterior.scale
-        return jnp.log(unit * jax.nn.softplus(gain / unit) + 1e-30 * unit)
+        gain = jnp.sum(weights * (self.least - mean - nodes * slope))
+        # Where nothing is gained yet, a slope towards gaining is left. What stands for
+        # nothing is little, as a low cost may divide it.
+        unit = 1e-6 * self.posterior.scale
+        return jnp.log(unit) + log_h(gain / unit)

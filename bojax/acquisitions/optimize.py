@@ -81,9 +81,8 @@ def optimize(
     raw = jax.vmap(lambda x: complete(acquisition, x))(raw.astype(_dtype(acquisition)))
     values = _screen(acquisition, space, raw)
     if everything is None:
-        start = _best_of_each(values, num_starts)
-        climbed, reached = _climb(
-            acquisition, space, raw[start], raw, max_evaluations, bounds
+        climbed, reached = climb(
+            acquisition, space, raw, values, num_starts, max_evaluations, bounds
         )
         raw = jnp.concatenate([climbed, raw])
         values = jnp.concatenate([reached, values])
@@ -161,15 +160,17 @@ def _best_of_each(values: Float[Array, " c"], count: int) -> Int[Array, " r"]:
     return jnp.argmax(groups, axis=0) * count + jnp.arange(count)
 
 
-def _climb(
+def climb(
     acquisition: Acquisition,
     space: Space,
-    starts: Float[Array, "r q d"],
     raw: Float[Array, "c q d"],
-    max_evaluations: int,
-    bounds: Bounds | None,
+    values: Float[Array, " c"],
+    num_starts: int = 6,
+    max_evaluations: int = 60,
+    bounds: Bounds | None = None,
 ) -> tuple[Float[Array, "r q d"], Float[Array, " r"]]:
-    """Where a local search from each start ends, and the values there."""
+    """Where local searches from the best of each group end, and the values there."""
+    starts = raw[_best_of_each(values, num_starts)]
     levels = space.num_levels
     numeric = ~space.is_categorical & ((levels == 0) | (levels > _MANY_LEVELS))
     low, high = (0, 1) if bounds is None else bounds

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bojax
+from bojax import _lbfgs
 from bojax.acquisitions import KG, KnownCost, LogEI, PerCost, optimize
 from bojax.data import Dataset, Outcome
 from bojax.strategies import BayesOpt, Random
@@ -28,6 +29,9 @@ def condition(space, x, y):
     return gp.condition(Dataset.of(x, y))
 
 
+make = eqx.filter_jit(KG)
+
+
 def line():
     x = jnp.array([[0.1], [0.4], [0.6], [0.95]])
     return condition(LINE, x, jnp.array([0.8, 0.1, -0.2, 0.9]))
@@ -36,7 +40,7 @@ def line():
 def test_it_is_what_the_least_mean_is_expected_to_fall():
     posterior = line()
     grid = jnp.linspace(0, 1, 201)[:, None]
-    acquisition = KG(posterior, LINE, jax.random.key(0), num_fantasies=16)
+    acquisition = make(posterior, LINE, jax.random.key(0), num_fantasies=16)
     x = jnp.array([[0.75]])
     noise = jnp.exp(posterior.parameters.log_noise) * posterior.scale**2
     joint = posterior(jnp.concatenate([x, grid]))
@@ -116,7 +120,7 @@ def test_what_is_gained_is_what_botorch_gains():
 
 
 def test_a_point_comes_first_and_its_recommendations_follow():
-    acquisition = KG(line(), LINE, jax.random.key(0))
+    acquisition = make(line(), LINE, jax.random.key(0))
     x, value = optimize(acquisition, LINE, jax.random.key(1))
     assert x.shape == (9, 1)
     np.testing.assert_allclose(acquisition(x), value, rtol=1e-9)
@@ -129,7 +133,7 @@ def test_a_point_comes_first_and_its_recommendations_follow():
 def test_more_is_learned_at_full_fidelity_and_less_paid_below():
     x = jnp.array([[0.1, 1.0], [0.4, 0.5], [0.6, 1.0], [0.95, 0.2]])
     posterior = condition(EPOCHS, x, jnp.array([0.8, 0.1, -0.2, 0.9]))
-    acquisition = KG(posterior, EPOCHS, jax.random.key(0))
+    acquisition = make(posterior, EPOCHS, jax.random.key(0))
     log_cost = KnownCost(EPOCHS, lambda values: values["s"])
     per_cost = PerCost(acquisition, log_cost)
     full, low = (
@@ -145,6 +149,56 @@ def test_more_is_learned_at_full_fidelity_and_less_paid_below():
         PerCost(bojax.acquisitions.UCB(posterior), log_cost)
     with pytest.raises(ValueError, match="cost: expected one number, got shape"):
         KnownCost(EPOCHS, lambda values: jnp.ones(2))(x[0])
+
+
+BOX = bojax.Space(
+    {**{f"x{i}": bojax.Float(0.0, 1.0) for i in range(3)}, "s": bojax.Fidelity(1, 10)}
+)
+LONG, SHORT = 0.5, 0.05
+"""Lengthscales: of the numbers, and of the fidelity, of which half tells nothing."""
+
+
+def box():
+    x = jax.random.uniform(jax.random.key(1), (12, 4)).at[:, 3].set(1.0)
+    y = jnp.sum((x[:, :3] - 0.37) ** 2, axis=1)
+    lengths = jnp.log(jnp.array([LONG, LONG, LONG, SHORT]))
+    gp = eqx.tree_at(lambda gp: gp.parameters.log_noise, GP(BOX), jnp.log(1e-4))
+    where = lambda gp: gp.parameters.kernel.kernel.log_lengthscale
+    return eqx.filter_jit(eqx.tree_at(where, gp, lengths).condition)(Dataset.of(x, y))
+
+
+@eqx.filter_jit
+def gained(acquisition, x):
+    """What a point gains once its recommendations have moved."""
+    rows = acquisition.complete(x)[1:]
+
+    def loss(flat, acquisition):
+        return -acquisition(jnp.concatenate([x, flat.reshape(rows.shape)]))
+
+    return jnp.exp(-_lbfgs.minimize(loss, rows.ravel(), 0, 1, acquisition).value)
+
+
+def test_what_teaches_nothing_gains_nothing_however_cheap_it_is():
+    posterior, key = box(), jax.random.key(0)
+    acquisition = make(posterior, BOX, key)
+    place = jnp.array([[0.3, 0.3, 0.4, 1.0]])
+    useful, useless = (gained(acquisition, place.at[0, 3].set(s)) for s in (1.0, 0.0))
+    assert useful > 1e-3 * posterior.scale
+    assert 0 <= useless < 1e-3 * useful
+    per_cost = PerCost(acquisition, KnownCost(BOX, lambda values: values["s"] - 0.99))
+    x, _ = optimize(per_cost, BOX, key)
+    assert x[0, 3] > 0.8
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_recommendations_that_lose_have_a_slope_towards_gaining(double):
+    with jax.enable_x64(double):
+        acquisition = make(line(), LINE, jax.random.key(0))
+        rows = jnp.linspace(0, 0.5, 9)[:, None]
+        value, slope = jax.jit(jax.value_and_grad(acquisition))(rows)
+        assert bool(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)))
+        # The mean is least at 0.6.
+        assert bool(jnp.all(slope[3:] > 0))
 
 
 def objective(x):
