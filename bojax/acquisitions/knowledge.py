@@ -12,13 +12,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from bojax._numerics import log_h
 from bojax._sobol import sobol
 from bojax.acquisitions.base import Acquisition, Belief
-from bojax.acquisitions.optimize import climb
+from bojax.acquisitions.optimize import climb, screen
 from bojax.data import ENUMERABLE
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
 _NUM_CANDIDATES = 128
 _NUM_NEAR = 64
+_NUM_SAMPLED = 32
 
 
 class AtFullFidelity(Acquisition):
@@ -121,6 +122,10 @@ class KG(Acquisition):
             reach = 10 ** (-3 + 2.7 * spread[:_NUM_NEAR, :1])
             around = near + reach * (2 * spread[:_NUM_NEAR, 1:] - 1)
             spread = spread.at[:_NUM_NEAR, 1:].set(jnp.clip(around, 0, 1))
+        if space.constraints:
+            # Where little is feasible, half of the others are sure to be.
+            sampled = space.sample(jax.random.fold_in(key, 1), _NUM_SAMPLED)
+            spread = spread.at[-_NUM_SAMPLED:, 1:].set(sampled.astype(dtype))
         known = jnp.where(posterior.data.mask[:, None], posterior.data.x, 0.5)
         candidates = jnp.concatenate([spread[:, 1:], known])
         candidates = self._full(jax.vmap(space.project)(candidates))
@@ -132,9 +137,14 @@ class KG(Acquisition):
         else:
             pool = self._full(jnp.asarray(everything, dtype))[:, None]
         recommendation = _Recommendation(posterior, space)
-        values = jax.vmap(recommendation)(pool)
+        values = screen(recommendation, space, pool)
         ends, reached = climb(recommendation, space, pool, values)
-        self.candidates = jnp.concatenate([candidates, self._full(ends[:, 0])])
+        ends = self._full(ends[:, 0])
+        candidates = jnp.concatenate([candidates, ends])
+        if space.constraints:
+            feasible = jax.vmap(space.feasible)(candidates)[:, None]
+            candidates = jnp.where(feasible, candidates, ends[jnp.argmax(reached)])
+        self.candidates = candidates
         greatest = jnp.maximum(jnp.max(values), jnp.max(reached))
         self.least = posterior.location - posterior.scale * greatest
 

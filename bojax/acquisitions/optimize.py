@@ -79,7 +79,7 @@ def optimize(
     else:
         raw = jnp.asarray(everything)[:, None, :]
     raw = jax.vmap(lambda x: complete(acquisition, x))(raw.astype(_dtype(acquisition)))
-    values = _screen(acquisition, space, raw)
+    values = screen(acquisition, space, raw)
     if everything is None:
         climbed, reached = climb(
             acquisition, space, raw, values, num_starts, max_evaluations, bounds
@@ -100,7 +100,7 @@ def _dtype(acquisition: Acquisition) -> jnp.dtype:
     )
 
 
-def _screen(
+def screen(
     acquisition: Acquisition, space: Space, x: Float[Array, "c q d"]
 ) -> Float[Array, " c"]:
     """Values of batches; minus infinity where one is infeasible or not a number."""
@@ -214,7 +214,7 @@ def climb(
         if np.any(levels > 0):
             candidates.append(_moves(space, x))
         candidates = jnp.concatenate(candidates)
-        values = _screen(acquisition, space, candidates)
+        values = screen(acquisition, space, candidates)
         best = jnp.argmax(values)
         return candidates[best], values[best]
 

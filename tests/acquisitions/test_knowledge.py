@@ -201,6 +201,23 @@ def test_recommendations_that_lose_have_a_slope_towards_gaining(double):
         assert bool(jnp.all(slope[3:] > 0))
 
 
+def low(values):
+    return values["a"] - 0.3
+
+
+def test_recommendations_meet_the_constraints_of_the_space():
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0)}, constraints=[low])
+    x = jnp.array([[0.05], [0.1], [0.2]])
+    posterior = condition(space, x, jnp.array([0.8, 0.6, 0.1]))
+    acquisition = make(posterior, space, jax.random.key(0))
+    found, value = optimize(acquisition, space, jax.random.key(0))
+    assert bool(jnp.isfinite(value))
+    assert bool(jnp.all(found <= 0.3))
+    # What is least falls towards the edge, and beyond.
+    grid = jnp.linspace(0, 0.3, 301)[:, None]
+    np.testing.assert_allclose(acquisition.least, posterior(grid).mean.min(), atol=1e-4)
+
+
 def objective(x):
     return (x[0] - 0.3) ** 2 + 0.1 * (1 - x[1])
 
