@@ -60,7 +60,8 @@ def upper_confidence_bound(
         Srinivas et al. (2010), Gaussian process optimization in the bandit setting,
         equation 6.
     """
-    return -mean + jnp.sqrt(beta * variance)
+    # Two roots: with a beta of zero, that of the product would have no slope.
+    return -mean + jnp.sqrt(beta) * jnp.sqrt(variance)
 
 
 class LogEI(Acquisition):

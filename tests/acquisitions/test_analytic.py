@@ -165,6 +165,18 @@ def test_classes_are_their_functions_of_the_marginal():
     assert len(set(np.asarray(classes).tolist())) == 5
 
 
+def test_a_bound_of_no_width_slopes_like_the_mean():
+    data = Dataset.of(jnp.array([[0.1, 0.2], [0.7, 0.4]]), jnp.array([0.3, -1.0]))
+    query = jnp.array([[0.3, 0.3]])
+
+    @eqx.filter_jit
+    def both(posterior, query):
+        mean = jax.grad(lambda x: posterior.marginal(x[0])[0])(query)
+        return jax.grad(UCB(posterior, 0.0))(query), -mean
+
+    np.testing.assert_allclose(*both(GP(SPACE).condition(data), query), rtol=1e-5)
+
+
 def test_one_point_at_a_time():
     posterior = GP(SPACE).condition(Dataset.of(jnp.zeros((1, 2)), jnp.zeros(1)))
     with pytest.raises(TypeError):
