@@ -274,7 +274,7 @@ class QUCB(Acquisition):
         """Upper confidence bound of the rows of `x` together."""
         _check(self.base, x)
         given, covariance = self.draws(x)
-        factor = batch_factor(covariance, self.posterior.scale)
+        factor = batch_factor(covariance, self.posterior.prior_variance(x))
         mean = jax.vmap(self.posterior.marginal)(x)[0]
         drawn = given + self.base @ factor.T
         bounds = -mean + self._width * jnp.abs(drawn - mean)
@@ -306,12 +306,17 @@ def _check(base: Float[Array, "s q"], x: Float[Array, "p d"]) -> None:
 
 
 def batch_factor(
-    covariance: Float[Array, "q q"], scale: Float[Array, ""]
+    covariance: Float[Array, "q q"], prior: Float[Array, " q"]
 ) -> Float[Array, "q q"]:
-    """Cholesky factor of a batch, whose points may coincide."""
+    """Cholesky factor of a batch, whose points may coincide.
+
+    Args:
+        covariance: of the values at its points.
+        prior: their variances before any data: what is left of them has rounding errors
+            of the size of these.
+    """
     relative = 1e-5 if jnp.finfo(covariance.dtype).eps > 1e-10 else 1e-9
-    eye = jnp.eye(covariance.shape[0], dtype=covariance.dtype)
-    return jnp.linalg.cholesky(covariance + relative * scale**2 * eye)
+    return jnp.linalg.cholesky(covariance + jnp.diag(relative * prior))
 
 
 def _log_improvement(
@@ -326,7 +331,7 @@ def _log_improvement(
         mean, variance, to_beat = mean[:, None], variance[None], best_y[:, None]
     else:
         mean, covariance = draws(x)
-        factor = batch_factor(covariance, draws.posterior.scale)
+        factor = batch_factor(covariance, draws.posterior.prior_variance(x))
         sigma = jnp.diagonal(factor)
         # Of each point given those before it.
         mean, variance = mean + base @ jnp.tril(factor, -1).T, sigma**2

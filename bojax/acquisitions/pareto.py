@@ -221,7 +221,8 @@ class _Gain(eqx.Module):
 
         def joint(draws):
             mean, covariance = draws(x)
-            return mean, batch_factor(covariance, draws.posterior.scale)
+            prior = draws.posterior.prior_variance(x)
+            return mean, batch_factor(covariance, prior)
 
         mean, factor = jax.vmap(joint)(self.draws)
         sigma = jnp.diagonal(factor, axis1=1, axis2=2)

@@ -280,6 +280,12 @@ class GPPosterior(Posterior):
         variance = jnp.maximum(prior - projected @ projected, floor)
         return self.location + self.scale * mean, self.scale**2 * variance
 
+    def prior_variance(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
+        """Variances of the noise-free values at the rows of `x` before any data."""
+        kernel = self.parameters.kernel
+        prior = jax.vmap(lambda x: kernel(x, x))(warped(self.parameters, x))
+        return self.scale**2 * prior
+
     def projected(self, x: Float[Array, "q d"]) -> Float[Array, "q n"]:
         """L^-1 k(X, x) for each row of `x`, of which `covariance` is made."""
         return self._cross(warped(self.parameters, x)) @ self.inverse_factor.T

@@ -235,6 +235,25 @@ def test_ill_conditioned_points_are_trusted(x64):
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
 
 
+def test_a_batch_of_known_points_is_a_number_however_wide_the_prior(x64):
+    """Nothing but rounding is left of the prior's variance there."""
+    x = jnp.asarray(points(30, 0))
+    y = jnp.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    where = lambda gp: (gp.parameters.kernel.log_variance, gp.parameters.log_noise)
+    wide = eqx.tree_at(where, GIVEN, (jnp.asarray(6.0), jnp.asarray(-11.0)))
+
+    @eqx.filter_jit
+    def values(gp, data):
+        posterior, key = gp.condition(data), jax.random.key(0)
+        pair = QLogEI(posterior, 0.0, key, q=2, num_samples=16)
+        one = QUCB(posterior, key, num_samples=16)
+        twice = jnp.stack([data.x, data.x], axis=1)
+        return jax.vmap(pair)(twice), jax.vmap(one)(data.x[:, None])
+
+    for found in values(wide, Dataset.of(x, y)):
+        assert np.all(np.isfinite(found))
+
+
 def test_a_joint_batch_is_at_least_as_good_as_a_greedy_one():
     with jax.enable_x64(True):
         given, key = posterior(data(0.04)), jax.random.key(0)
