@@ -75,8 +75,7 @@ class Belief(eqx.Module):
         mask = data.mask
         if self._has_fidelity and self.space is not None:
             # What was evaluated at less than full fidelity is no value to beat.
-            full = jnp.abs(data.x - self.space.at_full_fidelity(data.x)) <= 1e-6
-            mask = mask & jnp.all(full, axis=1)
+            mask = mask & self.space.is_full_fidelity(data.x)
         if self.constraints is None:
             return mask
         measured = jax.vmap(lambda posterior: posterior.data.y)(self.constraints.each)
