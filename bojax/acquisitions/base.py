@@ -161,3 +161,16 @@ def complete(acquisition: Acquisition, x: Float[Array, "q d"]) -> Float[Array, "
     """All rows of an acquisition for a batch: those of the batch, and its own."""
     own = getattr(acquisition, "complete", None)
     return x if own is None else own(x)
+
+
+def check_logarithmic(acquisition: Acquisition) -> None:
+    """Refuses to wrap an acquisition whose value is no logarithm.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not acquisition.logarithmic:
+        raise ValueError(
+            "acquisition: expected one whose value is a logarithm, such as LogEI, "
+            f"got {type(acquisition).__name__}"
+        )

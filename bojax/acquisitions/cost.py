@@ -1,12 +1,13 @@
 """What an evaluation costs, and what is gained for it."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bojax.acquisitions.base import Acquisition, complete
+from bojax.acquisitions.base import Acquisition, check_logarithmic, complete
 from bojax.space import Space
 from bojax.surrogates import GPPosterior
 
@@ -68,20 +69,13 @@ class PerCost(Acquisition):
         learning algorithms, section 3.3, expected improvement per second.
     """
 
+    logarithmic: ClassVar[bool] = True
+
     acquisition: Acquisition
     log_cost: KnownCost | LearnedCost
 
     def __check_init__(self):
-        if not self.acquisition.logarithmic:
-            raise ValueError(
-                "acquisition: expected one whose value is a logarithm, such as LogEI, "
-                f"got {type(self.acquisition).__name__}"
-            )
-
-    @property
-    def logarithmic(self) -> bool:
-        """Always: a logarithm less another."""
-        return True
+        check_logarithmic(self.acquisition)
 
     @property
     def chooses_fidelity(self) -> bool:

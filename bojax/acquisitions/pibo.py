@@ -3,13 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bojax.acquisitions.base import Acquisition, complete
+from bojax.acquisitions.base import Acquisition, check_logarithmic, complete
 from bojax.space import Space
 
 _LEAST = math.log(1e-12)
@@ -30,6 +31,9 @@ class PiBO(Acquisition):
             constant: a module-level function, or a `Prior`.
         strength: beta / n.
 
+    Raises:
+        ValueError: if the acquisition's value is no logarithm.
+
     Example:
         >>> import bojax, jax.numpy as jnp
         >>> gp = bojax.surrogates.GP(bojax.Space({"a": bojax.Float(0, 1)}))
@@ -45,9 +49,14 @@ class PiBO(Acquisition):
         for Bayesian optimization, equation 6.
     """
 
+    logarithmic: ClassVar[bool] = True
+
     acquisition: Acquisition
     log_prior: Callable = eqx.field(static=True)
     strength: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1.0)
+
+    def __check_init__(self):
+        check_logarithmic(self.acquisition)
 
     @property
     def chooses_fidelity(self) -> bool:

@@ -91,7 +91,8 @@ class BayesOpt(Strategy):
             module-level function of the values of a point in natural units, as
             constraints are, see `PiBO`. Every second of the first points is a draw from
             it. It is forgotten as outcomes come in; multiply it by a number for a
-            stronger or weaker belief.
+            stronger or weaker belief. It weighs acquisitions whose value is a
+            logarithm, and others are refused.
         restart_below: the expected improvement, in standard deviations of the values,
             below which a search has converged and another begins; 0 for never. Only of
             one objective with `LogEI` alone: no constraints, learned failures,

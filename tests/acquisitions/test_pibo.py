@@ -9,10 +9,10 @@ import pytest
 import bojax
 from bojax import problems
 from bojax._precision import one_blas_thread
-from bojax.acquisitions import LogEI, PiBO, Prior
+from bojax.acquisitions import UCB, Average, Feasible, LogEI, PiBO, Prior
 from bojax.data import Dataset
 from bojax.strategies import BayesOpt
-from bojax.surrogates import GP
+from bojax.surrogates import GP, Several
 
 SPACE = bojax.Space(
     {"rate": bojax.Float(1e-5, 1e-1, log=True), "width": bojax.Int(1, 9)}
@@ -40,6 +40,28 @@ def test_it_adds_the_weighted_log_density(x64):
     expected = 0.5 * float(around_a_thousandth(values_there))
     np.testing.assert_allclose(weighted - plain, expected, rtol=1e-4)
     assert weighted.dtype == (jnp.float64 if x64 else jnp.float32)
+
+
+def test_what_wraps_it_takes_it_for_a_logarithm():
+    x = jnp.array([[0.25, 0.0], [0.5, 0.5], [0.8, 0.3]])
+    y = jnp.array([[0.0, 1.0, 0.5], [0.3, -1.0, 0.7]])
+    prior, query = Prior(SPACE, around_a_thousandth), jnp.array([[0.25, 1.0]])
+
+    @eqx.filter_jit
+    def values(x, y, query):
+        each = jax.vmap(lambda y: GP(SPACE).condition(Dataset.of(x, y)))(y)
+        weigh = lambda acquisition: PiBO(acquisition, prior, 0.5)
+        plain = eqx.filter_vmap(lambda given: LogEI(given, 0.0))(each)
+        one = LogEI(Several(each)[0], 0.0)
+        met = lambda one: Feasible(one, Several(each), jnp.asarray(True))
+        inside = Average(eqx.filter_vmap(weigh)(plain)), met(weigh(one))
+        outside = weigh(Average(plain)), weigh(met(one))
+        return [a(query) for a in inside], [a(query) for a in outside]
+
+    inside, outside = values(x, y, query)
+    np.testing.assert_allclose(inside, outside, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"acquisition: expected one whose.*got UCB"):
+        PiBO(UCB(GP(SPACE).condition(Dataset.of(x, y[0]))), prior)
 
 
 def nowhere(values):
