@@ -55,8 +55,9 @@ def optimize(
         q: points chosen jointly.
         near: points around which to look more closely, the incumbent for one.
         tried: rows in use here are not chosen while anything else is found.
-        bounds: least and greatest position of each column, if only a box is searched;
-            a small finite space is searched as a whole nevertheless.
+        bounds: least and greatest position of each column, if only a box is searched,
+            in a discrete column the levels nearest to its positions; a small finite
+            space is searched as a whole nevertheless.
         num_raw: points screened.
         num_starts: local searches.
         max_evaluations: of each local search and round.
@@ -212,7 +213,7 @@ def climb(
             x = jax.vmap(space.project)(end)
             candidates.append(x[None])
         if np.any(levels > 0):
-            candidates.append(_moves(space, x))
+            candidates.append(_moves(space, x, bounds))
         candidates = jnp.concatenate(candidates)
         values = screen(acquisition, space, candidates)
         best = jnp.argmax(values)
@@ -247,8 +248,13 @@ def _last_feasible(
     return at(jnp.where(feasible(one), one, low))
 
 
-def _moves(space: Space, x: Float[Array, "q d"]) -> Float[Array, "m q d"]:
-    """Every batch that differs in one discrete column of one point, projected."""
+def _moves(
+    space: Space, x: Float[Array, "q d"], bounds: Bounds | None
+) -> Float[Array, "m q d"]:
+    """Every batch that differs in one discrete column of one point, projected.
+
+    What would leave the bounds ends at the level that is nearest to them.
+    """
     q, d = x.shape
     row, column, target, offset = [], [], [], []
     for point in range(q):
@@ -267,10 +273,10 @@ def _moves(space: Space, x: Float[Array, "q d"]) -> Float[Array, "m q d"]:
                 column.append(j)
                 target.append(goal)
                 offset.append(shift)
-    each = np.arange(len(row))
-    present = x[np.array(row), np.array(column)]
-    shifted = jnp.clip(present + np.array(offset, x.dtype), 0, 1)
+    each, at = np.arange(len(row)), np.array(column)
+    low, high = (0, 1) if bounds is None else (bound[at] for bound in bounds)
+    shifted = x[np.array(row), at] + np.array(offset, x.dtype)
     value = jnp.where(np.array(offset) != 0, shifted, np.array(target, x.dtype))
     moved = jnp.broadcast_to(x, (len(row), q, d))
-    moved = moved.at[each, np.array(row), np.array(column)].set(value)
+    moved = moved.at[each, np.array(row), at].set(jnp.clip(value, low, high))
     return jax.vmap(jax.vmap(space.project))(moved)

@@ -120,6 +120,24 @@ def scipys_best(acquisition, d, rng):
     return -min(found)
 
 
+def test_a_box_bounds_discrete_columns_too():
+    space = bojax.Space(
+        {
+            "few": bojax.Int(0, 9),
+            "many": bojax.Int(0, 99),
+            "kind": bojax.Categorical("p", "q", "r"),
+            "rate": bojax.Float(0.0, 1.0),
+        }
+    )
+    low, high = [0.202, 0.202, 0.0, 0.202], [0.378, 0.378, 1.0, 0.378]
+    bounds = jnp.array(low), jnp.array(high)
+    for peak, best in ((1.0, [0.35, 0.375]), (0.0, [0.25, 0.205])):
+        target = jnp.array([peak, peak, 0.5, peak])
+        x, _ = optimize(toy(target), space, jax.random.key(0), bounds=bounds)
+        end = bounds[int(peak)][3]
+        np.testing.assert_allclose(x[0], [*best, 0.5, end], atol=1e-6)
+
+
 @pytest.mark.slow
 def test_finds_what_scipy_finds_from_twenty_starts(double):
     """At the settings with which `BayesOpt` calls it."""
