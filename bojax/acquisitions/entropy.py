@@ -214,10 +214,6 @@ def _minima_of(
     return sample_minima(paths, belief.space, spread)
 
 
-def _noise(posterior: GPPosterior) -> Float[Array, ""]:
-    return posterior.scale**2 * posterior.parameters.noise
-
-
 class MES(Acquisition):
     """Max-value entropy search: what a noisy value tells about the minimum's value.
 
@@ -263,7 +259,7 @@ class MES(Acquisition):
         """Information about the minimum, in nats, from the only row of `x`."""
         mean, variance = self.posterior.marginal(x[0])
         gamma = (mean - self.minima) / jnp.sqrt(variance)
-        rho2 = variance / (variance + _noise(self.posterior))
+        rho2 = variance / (variance + self.posterior.noise(x)[0])
         return jnp.mean(truncation_information(gamma, rho2))
 
 
@@ -336,7 +332,7 @@ class JES(Acquisition):
         """Information about the minimum, in nats, from the only row of `x`."""
         posterior = self.posterior
         mean, variance = posterior.marginal(x[0])
-        noise = _noise(posterior)
+        noise = posterior.noise(x)[0]
         covariance = posterior.covariance(x, self.minimizers, self._projected)[0]
         gain = covariance / self._variance
         mean = mean + gain * (self.minima - self._mean)

@@ -171,9 +171,8 @@ class KG(Acquisition):
     ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """Means at full fidelity, and what one deviation of y at x adds to each."""
         normal = self.posterior(jnp.concatenate([x[None], others]))
-        parameters, scale = self.posterior.parameters, self.posterior.scale
-        noise = parameters.noise * scale**2
-        floor = jnp.finfo(noise.dtype).eps * scale**2
+        noise = self.posterior.noise(x[None])[0]
+        floor = jnp.finfo(noise.dtype).eps * self.posterior.scale**2
         deviation = jnp.sqrt(jnp.maximum(normal.covariance[0, 0], floor) + noise)
         return normal.mean[1:], normal.covariance[0, 1:] / deviation
 

@@ -35,7 +35,8 @@ class MACE(Acquisition):
     criterion, so that what maximizes it is Pareto-optimal for every r.
 
     The noise enters as HEBO's does: the value to beat is off by a normal number times
-    sqrt(2) standard deviations of the noise.
+    sqrt(2) standard deviations of the noise, that at the best known point if it depends
+    on the point.
 
     Args:
         posterior: of the objective.
@@ -71,14 +72,15 @@ class MACE(Acquisition):
         best_y: Float[Array, ""] | float | None = None,
         kappa: Float[Array, ""] | float = 2.0,
     ):
+        incumbent = posterior.incumbent
         if best_y is None:
-            best_y = posterior.marginal(posterior.incumbent)[0]
+            best_y = posterior.marginal(incumbent)[0]
         dtype = posterior.white.dtype
         screen, reference, shift = jax.random.split(key, 3)
-        noise = jnp.sqrt(posterior.parameters.noise)
+        noise = jnp.sqrt(posterior.noise(incumbent[None])[0])
         off = math.sqrt(2) * noise * jax.random.normal(shift, dtype=dtype)
         self.posterior = posterior
-        self.best_y = best_y - posterior.scale * (_MARGIN + off)
+        self.best_y = best_y - _MARGIN * posterior.scale - off
         self.kappa = jnp.asarray(kappa)
         self.reference = jax.random.uniform(reference, (3,), dtype)
         x = _spread(screen, posterior)

@@ -79,9 +79,10 @@ class UCBPE(Acquisition):
         posterior, trials = belief.posterior, belief.trials
         last = jnp.maximum(trials.size - 1, 0)
         begins = ~trials.pending[last]
-        x = posterior.data.x[0]
-        signal = posterior.parameters.kernel(x, x)
-        noisy = signal < 0.7 * posterior.parameters.noise
+        data = posterior.data
+        signal = posterior.prior_variance(data.x[:1])[0]
+        noise = jnp.mean(posterior.noise(data.x), where=data.mask)
+        noisy = signal < 0.7 * noise
         otherwise = jnp.where(begins, jnp.where(noisy, 0.7, 0.1), 0.25)
         chance = jax.random.uniform(jax.random.fold_in(belief.key, 1))
         return cls(posterior, explore=begins ^ (chance >= otherwise))

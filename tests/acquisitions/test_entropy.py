@@ -274,6 +274,29 @@ def test_what_is_wrong_is_named():
         JES(posterior, jnp.zeros((2, 2)), jnp.zeros(1))
 
 
+def test_the_noise_is_that_of_the_place(double):
+    """Known noise as great at the same place teaches as little."""
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+    x, y = jnp.array([[0.0], [0.6], [1.0]]), jnp.array([0.0, 0.5, 1.0])
+    gp = GP(space, noise="heteroscedastic")
+    gp = eqx.tree_at(lambda gp: gp.parameters.excess.log_excess, gp, jnp.log(4.0))
+
+    @eqx.filter_jit
+    def values(gp):
+        given = gp.condition(Dataset.of(x, y))
+        # The same posterior, whose noise is all constant.
+        total = given.noise(x[:1])[0] / given.scale**2
+        where = lambda p: (p.parameters.log_noise, p.parameters.excess)
+        constant = eqx.tree_at(where, given, (jnp.log(total), None))
+        query, at, least = jnp.array([[0.3]]), jnp.array([[0.2]]), jnp.array([-0.5])
+        return [
+            jnp.stack([MES(each, least)(query), JES(each, at, least)(query)])
+            for each in (given, constant)
+        ]
+
+    np.testing.assert_allclose(*values(gp), rtol=1e-6)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["Thompson", "MES", "JES"])
 def test_a_whole_run_in_batches_finds_the_minimum_of_branin(name, double):

@@ -12,6 +12,7 @@ from bojax.acquisitions import KG, KnownCost, LogEI, PerCost, optimize
 from bojax.data import Dataset, Outcome
 from bojax.strategies import BayesOpt, Random
 from bojax.surrogates import GP
+from bojax.surrogates.likelihood import ExcessNoise
 
 LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
 EPOCHS = bojax.Space({"a": bojax.Float(0.0, 1.0), "s": bojax.Fidelity(1.0, 10.0)})
@@ -199,6 +200,31 @@ def test_recommendations_that_lose_have_a_slope_towards_gaining(double):
         assert bool(jnp.isfinite(value) & jnp.all(jnp.isfinite(slope)))
         # The mean is least at 0.6.
         assert bool(jnp.all(slope[3:] > 0))
+
+
+def test_less_is_gained_where_the_noise_is_greater():
+    """The slope is a covariance in deviations of what would be observed there."""
+    excess = ExcessNoise(jnp.log(4.0), jnp.zeros(1))
+    gp = GP(LINE, noise="heteroscedastic")
+    gp = eqx.tree_at(lambda gp: gp.parameters.excess, gp, excess)
+    x = jnp.array([[0.1], [0.4], [0.6], [0.95]])
+    y = jnp.array([0.8, 0.1, -0.2, 0.9])
+
+    @eqx.filter_jit
+    def values(gp, x, y):
+        noisy = gp.condition(Dataset.of(x, y))
+        # The same posterior, in which only what comes next has no excess.
+        quiet = eqx.tree_at(lambda p: p.parameters.excess, noisy, None)
+        acquisitions = [KG(each, LINE, jax.random.key(0)) for each in (noisy, quiet)]
+        rows = acquisitions[1].complete(jnp.array([[0.75]]))
+        variance = noisy.marginal(rows[0])[1]
+        slopes = [each._after(rows[0], rows[1:])[1] for each in acquisitions]
+        noise = [each.noise(rows[:1])[0] for each in (noisy, quiet)]
+        return slopes, jnp.sqrt(variance + jnp.stack(noise))
+
+    (noisy, quiet), deviations = values(gp, x, y)
+    np.testing.assert_allclose(noisy / quiet, deviations[1] / deviations[0], rtol=1e-6)
+    assert deviations[0] > 1.5 * deviations[1]
 
 
 def low(values):

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import bojax
 from bojax import pareto
@@ -23,11 +24,15 @@ GRID = np.linspace(0, 1, 401)[:, None, None]
 NUM_DRAWS = 200
 
 
-@eqx.filter_jit
-def posterior():
+def data():
     x = jnp.array([[0.0], [0.2], [0.45], [0.7], [1.0]])
     y = jnp.array([0.5, -0.4, 0.3, -0.3, 1.0])
-    return GIVEN.condition(Dataset.of(x, y, capacity=8))
+    return Dataset.of(x, y, capacity=8)
+
+
+@eqx.filter_jit
+def posterior():
+    return GIVEN.condition(data())
 
 
 @eqx.filter_jit
@@ -81,17 +86,19 @@ def test_the_criteria_are_the_three(x64):
     np.testing.assert_allclose(ours, written, rtol=1e-8 if x64 else 1e-4)
 
 
-def test_the_value_to_beat_moves_with_the_noise():
+@pytest.mark.parametrize("noise", ["constant", "heteroscedastic"])
+def test_the_value_to_beat_moves_with_the_noise(noise):
     """By sqrt(2) deviations of it, around the best less a margin."""
 
     @eqx.filter_jit
-    def values(posterior, keys):
-        return jax.lax.map(lambda key: MACE(posterior, key, best_y=0.0).best_y, keys)
+    def values(gp, keys):
+        given = gp.condition(data())
+        best = jax.lax.map(lambda key: MACE(given, key, best_y=0.0).best_y, keys)
+        return best, given.scale, given.noise(given.incumbent[None])[0]
 
-    given = posterior()
-    found = np.asarray(values(given, jax.random.split(jax.random.key(2), 400)))
-    unit = float(given.scale)
-    noise = np.sqrt(2) * np.exp(0.5 * float(given.parameters.log_noise)) * unit
+    gp, keys = GP(SPACE, noise=noise), jax.random.split(jax.random.key(2), 400)
+    found, unit, variance = map(np.asarray, values(gp, keys))
+    noise = np.sqrt(2 * variance)
     assert abs(found.mean() + 1e-4 * unit) < 5 * noise / np.sqrt(400)
     assert abs(found.std() / noise - 1) < 5 / np.sqrt(800)
 

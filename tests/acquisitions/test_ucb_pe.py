@@ -99,6 +99,16 @@ def test_who_explores(pending, log_noise, chance):
         assert abs(share - chance) < 5 * np.sqrt(chance * (1 - chance) / count)
 
 
+def test_noise_that_depends_on_the_point_drowns_the_signal_too():
+    with jax.enable_x64(True):
+        trials = Trials.empty(8, 1)
+        gp = GP(SPACE, noise="heteroscedastic")
+        gp = eqx.tree_at(lambda gp: gp.parameters.excess.log_excess, gp, jnp.array(3.0))
+        keys = jax.random.split(jax.random.key(0), 2000)
+        share = explores(gp, trials, keys).mean()
+        assert abs(share - 0.7) < 5 * np.sqrt(0.7 * 0.3 / 2000)
+
+
 @pytest.mark.long
 def test_batches_of_four_find_the_optimum():
     strategy = BayesOpt(SPACE, acquisition=UCBPE)
