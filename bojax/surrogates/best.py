@@ -42,11 +42,12 @@ def leave_one_out(posterior: GPPosterior) -> Float[Array, ""]:
     References:
         Rasmussen and Williams (2006), equation 5.11.
     """
-    mean, variance = posterior.leave_one_out()
+    mean, _ = posterior.leave_one_out()
     mask = posterior.data.mask
-    variance = jnp.where(mask, variance, 1) / posterior.scale**2
+    # Standardized, for the square of a scale may overflow.
+    precision = jnp.where(mask, jnp.sum(posterior.inverse_factor**2, axis=0), 1)
     z = jnp.where(mask, posterior.data.y - mean, 0) / posterior.scale
-    density = -0.5 * (z**2 / variance + jnp.log(2 * math.pi * variance))
+    density = -0.5 * (z**2 * precision - jnp.log(precision / (2 * math.pi)))
     return jnp.sum(jnp.where(mask, density, 0))
 
 

@@ -176,7 +176,7 @@ class GP(Surrogate):
             data, observed = _sorted(data, pending, location)
         noisy = with_excess(parameters, standardized(data, location, scale))
         if parameters.excess is not None:
-            data = dataclasses.replace(data, variance=_square(scale, noisy.variance))
+            data = dataclasses.replace(data, variance=_squared(scale, noisy.variance))
         residual, covariance = joint(parameters, noisy)
         inverse_factor = invert_factor(cholesky(covariance))
         # Of a value that was predicted from those before it, nothing is left once
@@ -198,10 +198,21 @@ class GP(Surrogate):
         )
 
 
-def _square(scale: Float[Array, ""], variance: Array) -> Array:
-    """A variance in squared units of the data, finite for values of any size."""
-    largest = jnp.finfo(variance.dtype).max
-    return jnp.minimum((scale * jnp.sqrt(variance)) ** 2, largest)
+def _squared(scale: Float[Array, ""], covariance: Array) -> Array:
+    """Covariances in squared units of the data, finite for values of any size."""
+    largest = jnp.finfo(covariance.dtype).max
+    return jnp.clip(scale * (scale * covariance), -largest, largest)
+
+
+def _positive(variance: Array, prior: Array) -> Array:
+    """A variance of which rounding may have left zero or less, at an observation."""
+    return jnp.maximum(variance, jnp.finfo(prior.dtype).eps * prior)
+
+
+def _variance(scale: Float[Array, ""], variance: Array, prior: Array) -> Array:
+    """A standardized variance in squared units of the data: positive and finite."""
+    tiny = jnp.finfo(variance.dtype).tiny
+    return jnp.maximum(_squared(scale, _positive(variance, prior)), tiny)
 
 
 def _sorted(
@@ -264,8 +275,13 @@ class GPPosterior(Posterior):
         x = warped(self.parameters, x)
         projected = self._cross(x) @ self.inverse_factor.T
         mean = jax.vmap(self.parameters.mean)(x) + projected @ self.white
-        covariance = gram(self.parameters.kernel, x, x) - projected @ projected.T
-        return Normal(self.location + self.scale * mean, self.scale**2 * covariance)
+        prior = gram(self.parameters.kernel, x, x)
+        covariance = prior - projected @ projected.T
+        variance = _variance(self.scale, jnp.diagonal(covariance), jnp.diagonal(prior))
+        covariance = jnp.where(
+            jnp.eye(x.shape[0], dtype=bool), variance, _squared(self.scale, covariance)
+        )
+        return Normal(self.location + self.scale * mean, covariance)
 
     def marginal(
         self, x: Float[Array, " d"]
@@ -275,10 +291,8 @@ class GPPosterior(Posterior):
         projected = self.inverse_factor @ self._cross(x)[0]
         mean = self.parameters.mean(x[0]) + projected @ self.white
         prior = self.parameters.kernel(x[0], x[0])
-        # Rounding may leave a variance of zero or less where there is an observation.
-        floor = jnp.finfo(prior.dtype).eps * prior
-        variance = jnp.maximum(prior - projected @ projected, floor)
-        return self.location + self.scale * mean, self.scale**2 * variance
+        variance = _variance(self.scale, prior - projected @ projected, prior)
+        return self.location + self.scale * mean, variance
 
     def prior_variance(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
         """Variances of the noise-free values at the rows of `x` before any data."""
@@ -308,7 +322,7 @@ class GPPosterior(Posterior):
             warped(self.parameters, x),
             warped(self.parameters, z),
         )
-        return self.scale**2 * (prior - self.projected(x) @ projected_z.T)
+        return _squared(self.scale, prior - self.projected(x) @ projected_z.T)
 
     @property
     def best_y(self) -> Float[Array, ""]:
@@ -334,7 +348,7 @@ class GPPosterior(Posterior):
         if self.parameters.excess is not None:
             points = warped(self.parameters, x)
             noise = noise + jax.vmap(self.parameters.excess)(points)
-        return _square(self.scale, noise)
+        return _squared(self.scale, noise)
 
     @property
     def incumbent(self) -> Float[Array, " d"]:
@@ -353,7 +367,7 @@ class GPPosterior(Posterior):
         """
         precision = jnp.sum(self.inverse_factor**2, axis=0)
         alpha = self.inverse_factor.T @ self.white
-        variance = self.scale**2 / precision
+        variance = _squared(self.scale, 1 / precision)
         return self.data.y - self.scale * alpha / precision, variance
 
     def sample(self, key: PRNGKeyArray, s: int, num_features: int = 1024) -> Paths:
@@ -446,10 +460,9 @@ class GPPosterior(Posterior):
         if self.parameters.excess is not None:
             excess = self.parameters.excess(point[0])
             noise = noise + excess
-            variance = variance.at[row].set(_square(self.scale, excess))
+            variance = variance.at[row].set(_squared(self.scale, excess))
         prior = self.parameters.kernel(point[0], point[0]) + noise
-        floor = jnp.finfo(prior.dtype).eps * prior
-        pivot = jnp.sqrt(jnp.maximum(prior - cross @ cross, floor))
+        pivot = jnp.sqrt(_positive(prior - cross @ cross, prior))
         inverse_row = (-cross @ self.inverse_factor).at[row].set(1.0) / pivot
         predicted = self.parameters.mean(point[0]) + cross @ self.white
         believed = y is None

@@ -181,3 +181,15 @@ def test_one_point_at_a_time():
     posterior = GP(SPACE).condition(Dataset.of(jnp.zeros((1, 2)), jnp.zeros(1)))
     with pytest.raises(TypeError):
         LogEI(posterior, 0.0)(jnp.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e25])
+def test_values_and_gradients_are_finite_in_any_unit(unit):
+    """In single precision, which has no square of such a unit."""
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
+    data = Dataset.of(jnp.array([[0.0], [0.6], [1.0]]), unit * jnp.array([0.0, 0.5, 1]))
+    posterior = GP(space).condition(data)
+    acquisitions = [each(posterior, posterior.best_y) for each in (LogEI, EI, PI)]
+    for acquisition in (*acquisitions, UCB(posterior)):
+        found = jax.value_and_grad(acquisition)(jnp.array([[0.3]]))
+        assert all(bool(jnp.all(jnp.isfinite(each))) for each in found)

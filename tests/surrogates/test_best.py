@@ -74,6 +74,16 @@ def test_scores_are_what_they_are_called():
         np.testing.assert_allclose(best.leave_one_out(posterior), total, rtol=1e-7)
 
 
+def test_scores_do_not_depend_on_the_unit_of_the_values():
+    table, posteriors = data(np.sin), []
+    for unit in (1.0, 1e25, 1e-25):
+        of = Dataset(table.x, table.y * unit, table.mask, table.variance)
+        posteriors.append(GP(SPACE).condition(of))
+    for score in (best.evidence, best.leave_one_out):
+        expected, *others = (score(posterior) for posterior in posteriors)
+        np.testing.assert_allclose(others, jnp.stack([expected] * 2), rtol=1e-4)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="surrogates: expected at least one"):
         Best([])

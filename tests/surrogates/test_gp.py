@@ -392,6 +392,27 @@ def test_nothing_pending_is_plain_conditioning(double):
     assert best_y == y.min()
 
 
+def test_a_variance_is_positive_where_there_is_an_observation(x64):
+    """With a prior so wide and noise so small that rounding would leave less."""
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.uniform(size=(30, 2)))
+    y = jnp.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    gp = with_noise(GP(PAIR), 1e-12)
+    gp = eqx.tree_at(lambda gp: gp.parameters.kernel.log_variance, gp, jnp.asarray(6.0))
+
+    @eqx.filter_jit
+    def moments(gp, data):
+        posterior = gp.condition(data)
+        return posterior(x), jax.vmap(posterior.marginal)(x)[1]
+
+    joint, alone = moments(gp, Dataset.of(x, y))
+    assert bool(jnp.all(joint.variance > 0) & jnp.all(alone > 0))
+    # Both are what is left of a prior variance of e^6 in squared deviations.
+    eps = np.finfo(np.float64 if x64 else np.float32).eps
+    atol = 100 * eps * np.exp(6) * float(jnp.var(y))
+    np.testing.assert_allclose(joint.variance, alone, atol=atol)
+
+
 # Draws.
 
 
@@ -502,7 +523,7 @@ def test_everything_is_finite_and_sane_whatever_the_data(x64, kind, size):
     assert bool(trusted)
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in parameters)
     assert bool(jnp.all(jnp.isfinite(means)))
-    assert bool(jnp.all(variances >= 0))  # a square may overflow or underflow
+    assert bool(jnp.all((variances > 0) & jnp.isfinite(variances)))
     low, high = (y.min(), y.max()) if len(y) else (0, 0)
     span = max(high - low, abs(high) * 1e-6)
     assert np.all(np.asarray(means, float) >= low - span)
@@ -517,7 +538,6 @@ def test_everything_is_finite_and_sane_whatever_the_data(x64, kind, size):
         atol = 0 if x64 else np.sqrt(2 * np.finfo(np.float32).eps) * deviation
         np.testing.assert_allclose(means[1], y.mean(), rtol=1e-5, atol=atol)
     if size == "ordinary" and kind != "none":
-        assert bool(jnp.all(jnp.isfinite(variances)))
         assert float(variances[1]) <= float(variances.max())
 
 
