@@ -65,8 +65,16 @@ class Paths(eqx.Module):
         """How many functions there are."""
         return self.weights.shape[0]
 
-    def __getitem__(self, index: slice | Int[Array, " k"]) -> "Paths":
-        """Some of the functions."""
+    def __getitem__(self, index: int | slice | Int[Array, " k"]) -> "Paths":
+        """Some of the functions; of an integer, that one alone.
+
+        Raises:
+            IndexError: if there is no such function.
+        """
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"index: expected one of {len(self)}, got {index}")
+            index = slice(index % len(self), index % len(self) + 1)
         where = lambda paths: (paths.weights, paths.update)
         return eqx.tree_at(where, self, (self.weights[index], self.update[index]))
 

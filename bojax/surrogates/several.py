@@ -31,7 +31,14 @@ class Several(eqx.Module):
         return jax.tree.leaves(self.each)[0].shape[0]
 
     def __getitem__(self, index: int | slice) -> Any:
-        """The posterior of one function, or a stack of some."""
+        """The posterior of one function, or a stack of some.
+
+        Raises:
+            IndexError: if there is no such function.
+        """
+        # JAX would give the last instead, and iteration would not end.
+        if isinstance(index, int) and not -len(self) <= index < len(self):
+            raise IndexError(f"index: expected one of {len(self)}, got {index}")
         return jax.tree.map(lambda leaf: leaf[index], self.each)
 
     def __call__(self, x: Float[Array, "q d"]) -> Normal:

@@ -176,6 +176,10 @@ def test_some_of_the_functions_and_their_slopes(x64):
     assert len(paths) == 3
     x = jnp.array([0.3, 0.6])
     np.testing.assert_allclose(paths[1:](x), paths(x)[1:], rtol=1e-4)
+    each = jnp.concatenate([path(x) for path in (*paths, paths[-1])])
+    np.testing.assert_allclose(each, paths(x)[np.array([0, 1, 2, 2])], rtol=1e-4)
+    with pytest.raises(IndexError, match="index: expected one of 3, got 3"):
+        paths[3]
     slope = jax.jit(jax.jacobian(paths))(x)
     assert slope.shape == (3, 2)
     h = 1e-6 if x64 else 1e-2
