@@ -1,5 +1,6 @@
 """The surrogate that explains the data best, of several."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,11 +9,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from bojax._typing import PyTree
 from bojax.data import Dataset
+from bojax.space import Space
 from bojax.surrogates.base import Surrogate
+from bojax.surrogates.bayesian import Bayesian
+from bojax.surrogates.features import features
 from bojax.surrogates.gp import GPPosterior
 from bojax.surrogates.kernels import Composed, Kernel, gram
 from bojax.surrogates.likelihood import Parameters
@@ -71,6 +76,20 @@ class ChosenKernel(Composed):
         return _switch(self.index, [lambda k=k: gram(k, x, z) for k in self.kernels])
 
 
+@features.register
+def _(kernel: ChosenKernel, key, count):
+    waves = tuple(features(each, key, count) for each in kernel.kernels)
+    return Partial(functools.partial(_chosen, count), waves, kernel.index)
+
+
+def _chosen(count: int, waves: tuple[Callable, ...], index, x: Float[Array, " d"]):
+    def wave(each):
+        return jnp.stack([jnp.broadcast_to(part, count) for part in each(x)])
+
+    amplitude, phase = _switch(index, [lambda w=w: wave(w) for w in waves])
+    return amplitude, phase
+
+
 class Chosen(eqx.Module):
     """One of several functions of a point, by its number; `default` for None."""
 
@@ -112,7 +131,9 @@ class Best(Surrogate):
             "leave-one-out", the log density of each value given the others.
 
     Raises:
-        ValueError: if there is no candidate, or `by` is neither.
+        TypeError: if a candidate is `Bayesian`, whose posterior is a `Mixture`.
+        ValueError: if there is no candidate, they are of several spaces, or `by` is
+            neither.
 
     Example:
         >>> import bojax, jax, jax.numpy as jnp
@@ -136,6 +157,7 @@ class Best(Surrogate):
     ):
         if not surrogates:
             raise ValueError("surrogates: expected at least one, got none")
+        _check_alike(surrogates)
         if by not in _SCORES:
             raise ValueError(f"by: expected one of {', '.join(_SCORES)}, got {by!r}")
         self.surrogates, self.by = tuple(surrogates), by
@@ -200,6 +222,22 @@ class Best(Surrogate):
 
 
 _SCORES = {"evidence": evidence, "leave-one-out": leave_one_out}
+
+
+def _check_alike(surrogates: Sequence[Surrogate]) -> None:
+    if any(isinstance(surrogate, Bayesian) for surrogate in surrogates):
+        raise TypeError(
+            "surrogates: expected such as have a GPPosterior, got a Bayesian"
+        )
+    # Not every surrogate says what its space is.
+    spaces = [getattr(surrogate, "space", None) for surrogate in surrogates]
+    spaces = [space for space in spaces if isinstance(space, Space)]
+    for space in spaces[1:]:
+        if space.columns != spaces[0].columns:
+            raise ValueError(
+                f"surrogates: expected all of one space, got {spaces[0]!r} and "
+                f"{space!r}"
+            )
 
 
 def _checked(posterior) -> GPPosterior:

@@ -223,6 +223,11 @@ class MultiTask(Surrogate):
         )
 
     @property
+    def space(self) -> Space:
+        """Of every task: that of `gp`."""
+        return self.gp.space
+
+    @property
     def priors(self) -> Priors:
         """Of the hyperparameters, by leaf name: those of `gp`."""
         return self.gp.priors

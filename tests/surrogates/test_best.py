@@ -1,5 +1,8 @@
 """The choice among surrogates."""
 
+import dataclasses
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,17 @@ import pytest
 
 import bojax
 from bojax.data import Dataset
-from bojax.surrogates import GP, Best, best, kernels, priors, saas
+from bojax.surrogates import (
+    GP,
+    Bayesian,
+    Best,
+    MultiTask,
+    Surrogate,
+    best,
+    kernels,
+    priors,
+    saas,
+)
 
 SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
 
@@ -74,6 +87,23 @@ def test_scores_are_what_they_are_called():
         np.testing.assert_allclose(best.leave_one_out(posterior), total, rtol=1e-7)
 
 
+def test_functions_are_drawn_from_the_chosen():
+    candidates = [linear(), GP(SPACE, warping=True)]
+    table, x = data(np.sin), jnp.array([0.4])
+
+    @eqx.filter_jit
+    def drawn(surrogate):
+        return surrogate.condition(table).sample(jax.random.key(0), 3, 32)(x)
+
+    model = Best(candidates)
+    for chosen, alone in enumerate(candidates):
+        scores = jnp.zeros(2).at[chosen].set(1.0)
+        fits = dataclasses.replace(model.parameters, scores=scores)
+        np.testing.assert_allclose(
+            drawn(model.replace(fits)), drawn(alone), rtol=1e-3, atol=1e-3
+        )
+
+
 def test_scores_do_not_depend_on_the_unit_of_the_values():
     table, posteriors = data(np.sin), []
     for unit in (1.0, 1e25, 1e-25):
@@ -84,11 +114,39 @@ def test_scores_do_not_depend_on_the_unit_of_the_values():
         np.testing.assert_allclose(others, jnp.stack([expected] * 2), rtol=1e-4)
 
 
+class Wrapped(Surrogate):
+    """Of one's own, whose posterior is not known until it is conditioned."""
+
+    inner: Bayesian
+
+    @property
+    def parameters(self):
+        return self.inner.parameters
+
+    def replace(self, parameters):
+        return Wrapped(self.inner.replace(parameters))
+
+    def fit(self, data, key, afresh=True):
+        return self
+
+    def condition(self, data, pending=None):
+        return self.inner.condition(data, pending)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="surrogates: expected at least one"):
         Best([])
+    with pytest.raises(TypeError, match="have a GPPosterior, got a Bayesian"):
+        Best([GP(SPACE), saas(SPACE, 4, 2, 1)])
     with pytest.raises(TypeError, match="got one with a Mixture"):
-        Best([saas(SPACE, 4, 2, 1)]).condition(data(np.sin))
+        Best([Wrapped(saas(SPACE, 4, 2, 1))]).condition(data(np.sin))
+    other = GP(bojax.Space({"a": bojax.Float(0.0, 2.0)}))
+    for candidates in (
+        [GP(SPACE), other],
+        [MultiTask(other, [data(np.sin)]), linear()],
+    ):
+        with pytest.raises(ValueError, match="surrogates: expected all of one space"):
+            Best(candidates)
 
 
 def test_candidates_may_have_priors_of_their_own():
