@@ -1,8 +1,10 @@
 """The packages to compare with: one module each, a function for each run."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 
 from benchmarks.regret.case import Run
 from benchmarks.regret.peers import botorch, cma, optuna, skopt, smac
@@ -30,8 +32,11 @@ class Peer:
 
     @property
     def versions(self) -> str:
-        """Name and version of each distribution."""
-        return versions(*self.packages)
+        """A digest of the adapter; name and version of each distribution."""
+        source = inspect.getsource(inspect.getmodule(self.run) or self.run)
+        digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+        rest = {name: None for name in (*self.packages, "numpy", "scipy")}
+        return f"adapter@{digest} {versions(*rest)}"
 
 
 def _there(module: str) -> bool:
@@ -52,8 +57,8 @@ PEERS: dict[str, Peer | Isolated] = {
     "optuna-gp": Peer(
         optuna.gp,
         {**_OPTUNA, **_TORCH, "greenlet": "greenlet", "scipy": "scipy"},
-        "GPSampler(n_startup_trials=0), else its defaults (noise is fitted, "
-        "deterministic_objective=False), greenlet installed",
+        "GPSampler(n_startup_trials=0), where there is no noise told so "
+        "(deterministic_objective=True), else its defaults, greenlet installed",
     ),
     "optuna-tpe": Peer(
         optuna.tpe,

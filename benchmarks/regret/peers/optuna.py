@@ -38,7 +38,8 @@ def gp(objective: Objective, x0: np.ndarray, seed: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _run(objective, x0, lambda of: of.GPSampler(seed=seed, n_startup_trials=0))
+    told = {"deterministic_objective": not objective.case.noisy}
+    _run(objective, x0, lambda of: of.GPSampler(seed=seed, n_startup_trials=0, **told))
 
 
 def tpe(objective: Objective, x0: np.ndarray, seed: int) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.regret.case import Objective
 
 SETTINGS = (
-    "Optimizer with its defaults (Gaussian process, Matern 5/2, gp_hedge), the initial "
-    "points told"
+    "Optimizer with its defaults (Gaussian process, Matern 5/2, gp_hedge), where there "
+    "is no noise told so (noise 1e-10), the initial points told"
 )
 
 
@@ -16,6 +16,7 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
     """One run."""
     from skopt import Optimizer
     from skopt.space import Categorical, Integer, Real
+    from skopt.utils import cook_estimator
 
     case = objective.case
     dimensions = [
@@ -26,7 +27,11 @@ def run(objective: Objective, x0: np.ndarray, seed: int) -> None:
         else Real(0.0, 1.0)
         for k, unordered in zip(case.levels, case.categorical, strict=True)
     ]
-    optimizer = Optimizer(dimensions, n_initial_points=len(x0), random_state=seed)
+    told = {"space": dimensions, "random_state": seed, "noise": 1e-10}
+    model = "GP" if case.noisy else cook_estimator("GP", **told)
+    optimizer = Optimizer(
+        dimensions, model, n_initial_points=len(x0), random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for point in x0[:-1]:
