@@ -175,6 +175,11 @@ class FullFidelity:
         return ()
 
     @property
+    def log(self) -> bool:
+        """One value has no scale to take logarithms on."""
+        return False
+
+    @property
     def num_levels(self) -> int:
         """Only the highest value."""
         return 1
