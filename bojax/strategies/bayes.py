@@ -111,11 +111,12 @@ class BayesOpt(Strategy):
             trials fail. See `benchmarks/failures`.
 
     Raises:
-        TypeError: if `prior` is not a function that JAX can trace.
-        ValueError: if `num_initial` is under 2, `restart_below` is negative,
-            `reference` is not finite, or does not have as many numbers as there are
-            objectives, or these are more than 4, or `prior` does not return one number,
-            finite somewhere.
+        TypeError: if `surrogate` is not one, `acquisition`, `outcome` or `search` not a
+            function, or `prior` not one that JAX can trace.
+        ValueError: if the surrogate is of another space, `num_initial` is under 2,
+            `restart_below` is negative, `reference` is not finite, or does not have as
+            many numbers as there are objectives, or these are more than 4, or `prior`
+            does not return one number, finite somewhere.
 
     Example:
         >>> import bojax, jax
@@ -164,7 +165,15 @@ class BayesOpt(Strategy):
             raise ValueError(f"num_initial: expected at least 2, got {num_initial}")
         self.space = space
         self.surrogate = GP(space) if surrogate is None else surrogate
+        _check_surrogate(self.surrogate, space)
         self.acquisition = getattr(acquisition, "of", acquisition)
+        for name, function in (
+            ("acquisition", self.acquisition),
+            ("outcome", outcome),
+            ("search", search),
+        ):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name}: expected a function, got {function!r}")
         self.num_initial = (
             min(2 + space.num_columns, 16) if num_initial is None else num_initial
         )
@@ -460,6 +469,17 @@ class BayesOpt(Strategy):
             return jnp.asarray(self.reference, y.dtype)
         counts = jnp.where(jnp.any(trials.feasible), trials.feasible, trials.done)
         return pareto.reference_point(y, counts)
+
+
+def _check_surrogate(surrogate: Any, space: Space) -> None:
+    if not isinstance(surrogate, Surrogate):
+        raise TypeError(f"surrogate: expected a Surrogate, got {surrogate!r}")
+    # Not every surrogate has a space; constraints make none another.
+    own = getattr(surrogate, "space", None)
+    if isinstance(own, Space) and own.columns != space.columns:
+        raise ValueError(
+            f"surrogate: expected one of the space to search, got one of {own!r}"
+        )
 
 
 def _trusted(posterior: Posterior) -> Bool[Array, ""]:

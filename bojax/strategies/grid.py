@@ -31,7 +31,8 @@ class Grid(Strategy):
             spread.
 
     Raises:
-        ValueError: if `resolution` is under 2, or the grid has over a million points.
+        ValueError: if `resolution` is under 2, or the grid has over a million points or
+            no feasible one.
 
     Example:
         >>> import bojax
@@ -53,6 +54,11 @@ class Grid(Strategy):
             raise ValueError(
                 f"resolution: expected a grid of at most {_LARGEST} points, "
                 f"got {total} with resolution={resolution}"
+            )
+        if space.constraints and len(self.points) == 0:
+            raise ValueError(
+                f"resolution: expected a grid with a feasible point, got {resolution}, "
+                f"with which none of {total} is"
             )
 
     def _axes(self) -> list[np.ndarray]:

@@ -23,6 +23,10 @@ class Policy(eqx.Module):
     space: eqx.AbstractVar[Space]
     resolution: eqx.AbstractVar[int]
 
+    def __check_init__(self):
+        if self.resolution < 1:
+            raise ValueError(f"resolution: expected at least 1, got {self.resolution}")
+
     @abc.abstractmethod
     def init(self) -> PyTree:
         """Parameters under which every choice is equally likely."""
@@ -95,6 +99,13 @@ class Policy(eqx.Module):
 class Independent(Policy):
     """One softmax a column, whatever the others are.
 
+    Args:
+        space: what to search.
+        resolution: choices of a column without few levels.
+
+    Raises:
+        ValueError: if `resolution` is not positive.
+
     Example:
         >>> import bojax, jax.numpy as jnp
         >>> policy = Independent(bojax.Space({"kind": bojax.Categorical("p", "q")}))
@@ -128,6 +139,9 @@ class Recurrent(Policy):
         resolution: choices of a column without few levels.
         width: of the network's state.
 
+    Raises:
+        ValueError: if `resolution` or `width` is not positive.
+
     References:
         Zoph and Le (2017), Neural architecture search with reinforcement learning,
         section 3.
@@ -136,6 +150,10 @@ class Recurrent(Policy):
     space: Space
     resolution: int = eqx.field(static=True, default=8)
     width: int = eqx.field(static=True, default=32)
+
+    def __check_init__(self):
+        if self.width < 1:
+            raise ValueError(f"width: expected at least 1, got {self.width}")
 
     def _cell(self) -> Any:
         from flax import nnx

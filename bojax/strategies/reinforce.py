@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from bojax._typing import PyTree
@@ -78,21 +79,22 @@ class Reinforce(Strategy):
 
     space: Space
     policy: Policy
-    learning_rate: float
-    decay: float
+    learning_rate: float | Float[Array, ""]
+    decay: float | Float[Array, ""]
 
     def __init__(
         self,
         space: Space,
         policy: Policy | None = None,
-        learning_rate: float = 0.1,
-        decay: float = 0.9,
+        learning_rate: float | Float[Array, ""] = 0.1,
+        decay: float | Float[Array, ""] = 0.9,
     ):
-        if not 0 < learning_rate < np.inf:
+        # What is traced cannot be looked at.
+        if not isinstance(learning_rate, Tracer) and not 0 < learning_rate < np.inf:
             raise ValueError(
                 f"learning_rate: expected a positive number, got {learning_rate}"
             )
-        if not 0 <= decay < 1:
+        if not isinstance(decay, Tracer) and not 0 <= decay < 1:
             raise ValueError(f"decay: expected a number from 0 to 1, got {decay}")
         self.space = space
         self.policy = Independent(space) if policy is None else policy

@@ -91,8 +91,9 @@ class TuRBO(Strategy):
             small where constraints leave little room.
 
     Raises:
-        ValueError: if `num_initial` is under 2, or `num_candidates` or `successes`
-            under 1.
+        TypeError: as in `BayesOpt`.
+        ValueError: if the surrogate is of another space, `num_initial` is under 2, or
+            `num_candidates` or `successes` under 1.
 
     Example:
         >>> import bojax, jax

@@ -12,7 +12,7 @@ from bojax import problems
 from bojax.acquisitions import UCB, LogEI
 from bojax.acquisitions.feasible import log_probability_feasible
 from bojax.data import Outcome
-from bojax.strategies import BayesOpt, Sobol
+from bojax.strategies import BayesOpt, Sobol, TuRBO
 from bojax.surrogates import GP, priors
 from bojax.surrogates.outcomes import log_warp
 
@@ -318,6 +318,19 @@ def the_middle(acquisition, space, key, **options):
     assert {"near", "tried", "bounds"} <= set(options)
     x = jnp.full((1, space.num_columns), 0.5)
     return x, acquisition(x)
+
+
+@pytest.mark.parametrize("make", [BayesOpt, TuRBO])
+def test_what_no_ask_could_use_is_refused_at_once(make):
+    elsewhere = GP(bojax.Space({"a": bojax.Float(0.0, 1.0)}))
+    with pytest.raises(ValueError, match="surrogate: expected one of the space to"):
+        make(BRANIN_SPACE, elsewhere)
+    with pytest.raises(TypeError, match="acquisition: expected a function, got 'EI'"):
+        make(BRANIN_SPACE, acquisition="EI")
+    # Annotations are checked first here.
+    for name, value in (("surrogate", "gp"), ("surrogate", GP), ("outcome", "log")):
+        with pytest.raises(TypeError, match=name):
+            make(BRANIN_SPACE, **{name: value})
 
 
 def test_another_search_of_the_acquisition():

@@ -105,3 +105,11 @@ def test_a_resolution_that_is_too_small_or_too_large_is_an_error():
     wide = bojax.Space({f"x{j}": bojax.Float(0.0, 1.0) for j in range(9)})
     with pytest.raises(ValueError, match=r"at most 1000000 points, got 1953125 with"):
         Grid(wide, resolution=5)
+    thin = bojax.Space({"a": bojax.Float(0.0, 1.0)}, constraints=[near_a_third])
+    with pytest.raises(ValueError, match="resolution: expected a grid with a feasible"):
+        Grid(thin, resolution=5)
+    assert len(Grid(thin, resolution=4).points) == 1
+
+
+def near_a_third(values):
+    return jnp.abs(values["a"] - 1 / 3) - 0.02

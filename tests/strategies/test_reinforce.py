@@ -153,7 +153,21 @@ def test_it_learns_a_choice_that_depends_on_another(name):
     assert float(y[:, -40:].mean()) < float(random.mean()) - 0.3
 
 
+def test_its_numbers_may_be_traced():
+    def run(learning_rate, decay):
+        strategy = Reinforce(TREE, learning_rate=learning_rate, decay=decay)
+        return bojax.simulate(strategy, lambda x, key: x[0], 3, jax.random.key(0)).y
+
+    numbers = jnp.array([0.1, 0.2]), jnp.array([0.9, 0.5])
+    assert jax.eval_shape(jax.vmap(run), *numbers).shape == (2, 3)
+
+
 def test_bad_arguments_are_errors_that_name_them():
+    for policy in (Independent, Recurrent):
+        with pytest.raises(ValueError, match="resolution: expected at least 1, got 0"):
+            policy(TREE, resolution=0)
+    with pytest.raises(ValueError, match="width: expected at least 1, got 0"):
+        Recurrent(TREE, width=0)
     with pytest.raises(ValueError, match="learning_rate: expected a positive number"):
         Reinforce(TREE, learning_rate=0.0)
     with pytest.raises(ValueError, match="decay: expected a number from 0 to 1"):
