@@ -9,18 +9,22 @@ from benchmarks.regret.gathered import Runs
 from benchmarks.statistics import mean_interval
 
 
-def _difference(runs: Runs, variant: str) -> str:
-    """The variant less the default, over the runs that both did."""
-    if not {variant, DEFAULT} <= set(runs.scores):
+def difference(runs: Runs, first: str, second: str) -> str:
+    """One contender less another, over the runs that both did."""
+    if not {first, second} <= set(runs.scores):
         return "-"
-    tables = runs.paired([variant, DEFAULT])
+    tables = runs.paired([first, second])
     pairs = {name: rows[:, :1] - rows[:, 1:] for name, rows in tables.items()}
     if not pairs:
         return "-"
-    mean, (low, high) = mean_interval(list(runs.groups(pairs).values()))
-    text = f"{mean[0]:+.2f} [{low[0]:+.2f}, {high[0]:+.2f}]"
-    told = f"**{text}**" if low[0] > 0 or high[0] < 0 else text
-    return f"{told} ({sum(map(len, pairs.values()))})"
+    groups = list(runs.groups(pairs).values())
+    mean, (low, high) = mean_interval(groups)
+    text = f"{mean[0]:+.2f}"
+    # Of one run each there is nothing to resample.
+    if min(map(len, groups)) > 1:
+        text += f" [{low[0]:+.2f}, {high[0]:+.2f}]"
+        text = f"**{text}**" if low[0] > 0 or high[0] < 0 else text
+    return f"{text} ({sum(map(len, pairs.values()))})"
 
 
 def _means(runs: Runs) -> str:
@@ -41,7 +45,7 @@ def choice() -> str:
     chosen = Runs("hpolib", tuple(VARIANTS), "dev")
     confirmed = Runs("bbob", tuple(VARIANTS))
     rows = [
-        [what, variant, _difference(chosen, variant), _difference(confirmed, variant)]
+        [what, variant, *(difference(r, variant, DEFAULT) for r in (chosen, confirmed))]
         for what, variants in CHOICES.items()
         for variant in variants
     ]

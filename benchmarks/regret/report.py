@@ -7,14 +7,15 @@ import numpy as np
 from benchmarks.markdown import markdown
 from benchmarks.regret import figures, scoring, store
 from benchmarks.regret.contenders import CONTENDERS, VARIANTS
-from benchmarks.regret.defaults import choice
+from benchmarks.regret.defaults import choice, difference
 from benchmarks.regret.gathered import FEW, Runs
-from benchmarks.regret.peers import PEERS
+from benchmarks.regret.peers import PEERS, TOLD
 from benchmarks.regret.suites import SUITES
 from benchmarks.statistics import holm, mean_interval, ranks, wilcoxon
 
 _FIGURES = pathlib.Path(__file__).parent / "results"
 _OURS = tuple(name for name in CONTENDERS if name not in VARIANTS)
+_RANKED = tuple(name for name in PEERS if name not in TOLD.values())
 
 
 def mean_ranks(runs: Runs, contenders: list[str]) -> str:
@@ -90,6 +91,25 @@ def tests(runs: Runs, reference: str, contenders: list[str]) -> str:
     return f"{title}\n\n{markdown(['', *contenders], rows)}"
 
 
+def told(suite: str, reference: str) -> str:
+    """What it is worth to peers to be told that values are exact."""
+    runs = Runs(suite, (reference, *TOLD, *TOLD.values()))
+    rows = [
+        [peer, difference(runs, other, peer), difference(runs, reference, other)]
+        for peer, other in TOLD.items()
+        if other in runs.records
+    ]
+    if not rows:
+        return ""
+    title = (
+        f"These learn how much noise there is, as {reference} does. Told that there is "
+        "none: mean difference of log10 regret with its 95 % bootstrap interval, bold "
+        "where it does not hold zero, and the number of runs:"
+    )
+    head = ["peer", "told less not told", f"{reference} less the one told"]
+    return f"{title}\n\n{markdown(head, rows)}"
+
+
 def medians(runs: Runs) -> str:
     """Median final regret by problem; over functions where instances are few."""
     contenders = list(runs.scores)
@@ -155,7 +175,7 @@ def failed(suite: str) -> str:
     """Peers that were not run, and runs that failed."""
     lines = []
     problems = scoring.load(suite)
-    for name in PEERS:
+    for name in _RANKED:
         stored = [key for key in store.load(name) if key[0] in problems]
         errors = {k: e for k, e in store.failures(name).items() if k[0] in problems}
         if errors:
@@ -171,7 +191,7 @@ def failed(suite: str) -> str:
 def section(name: str, reference: str) -> str:
     """All of one suite, as markdown; its figure is written beside."""
     title = f"## {name}\n\n{SUITES[name][2]}"
-    runs = Runs(name, (reference, *(p for p in PEERS if p != reference)))
+    runs = Runs(name, (reference, *(p for p in _RANKED if p != reference)))
     least = Runs(name, tuple(runs.scores), chosen=False)
     own = Runs(name, _OURS)
     if not runs.records:
@@ -186,7 +206,7 @@ def section(name: str, reference: str) -> str:
         parts.append(mean_ranks(least, least.complete))
     if reference in runs.records:
         parts.append(tests(runs, reference, others))
-    parts += [medians(runs), costs(runs)]
+    parts += [told(name, reference), medians(runs), costs(runs)]
     figures.draw(runs, _FIGURES / f"{name}.png")
     parts.append(f"![Regret against evaluations and seconds](results/{name}.png)")
     if len(own.complete) > 1:

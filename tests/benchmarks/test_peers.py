@@ -5,7 +5,7 @@ import pytest
 
 import bojax
 from benchmarks.regret.case import Case, Objective, initial_points
-from benchmarks.regret.peers import PEERS, Peer
+from benchmarks.regret.peers import PEERS, TOLD, Peer
 
 SPACE = bojax.Space(
     {
@@ -51,6 +51,19 @@ def test_a_run_starts_with_the_given_points_and_spends_its_budget(name, noisy):
     assert len(x) == case.num_trials
     np.testing.assert_array_equal(x, [case.point(case.numbers(row)) for row in x])
     np.testing.assert_array_equal(x, objectives[1].x, "a seed decides")
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_who_is_told_of_exact_values_knows_nothing_where_there_is_noise(name):
+    chosen = {}
+    for noisy in (False, True):
+        case = bowl(noisy)
+        for each in (name, TOLD[name]):
+            objective = Objective(case, 3)
+            peer(each).run(objective, initial_points(case, 3), 3)
+            chosen[noisy, each] = np.array(objective.x)
+    np.testing.assert_array_equal(chosen[True, name], chosen[True, TOLD[name]])
+    assert not np.array_equal(chosen[False, name], chosen[False, TOLD[name]])
 
 
 @pytest.mark.parametrize("name", DIRECT)

@@ -283,6 +283,32 @@ def test_few_pairs_are_not_tested(monkeypatch, tmp_path):
     assert "over the 1 tests" in text
 
 
+def test_what_peers_were_told_is_beside_the_ranks(monkeypatch, tmp_path):
+    scoring.keep("hpolib", {"bowl": bowl()}, tmp_path)
+    scores = scoring.load("hpolib", tmp_path)
+    monkeypatch.setattr(gathered.scoring, "load", lambda name: scores)
+
+    def reached(regret):
+        runs = {("bowl", s): record(s) for s in range(1000, 1010)}
+        return {k: dataclasses.replace(r, chosen=regret) for k, r in runs.items()}
+
+    stored = {
+        "bojax": reached(0.01),
+        "botorch": reached(10.0),
+        "botorch-told": reached(0.1),
+    }
+    monkeypatch.setattr(gathered.store, "load", lambda name: stored.get(name, {}))
+    monkeypatch.setattr(report.store, "failures", lambda name: {})
+    monkeypatch.setattr(report.figures, "draw", lambda runs, path: None)
+    text = report.section("hpolib", "bojax")
+    assert "Mean rank among 2, on the 10 runs" in text
+    row = "| botorch | **-2.00 [-2.00, -2.00]** (10) | **-1.00 [-1.00, -1.00]** (10) |"
+    assert row in text
+    assert text.count("botorch-told") == 0
+    del stored["botorch-told"]
+    assert report.told("hpolib", "bojax") == ""
+
+
 def test_scores_are_of_what_was_chosen_or_of_the_least_measured(monkeypatch, tmp_path):
     scoring.keep("hpolib", {"bowl": bowl()}, tmp_path)
     scores = scoring.load("hpolib", tmp_path)

@@ -52,13 +52,16 @@ def versions(*distributions: str) -> str:
 
 _OPTUNA = {"optuna": "optuna"}
 _TORCH = {"torch": "torch"}
+_OPTUNA_GP = {**_OPTUNA, **_TORCH, "greenlet": "greenlet", "scipy": "scipy"}
+_BOTORCH = {"botorch": "botorch", "gpytorch": "gpytorch", **_TORCH}
+_SKOPT = {"scikit-optimize": "skopt", "scikit-learn": "sklearn"}
 
 PEERS: dict[str, Peer | Isolated] = {
     "optuna-gp": Peer(
         optuna.gp,
-        {**_OPTUNA, **_TORCH, "greenlet": "greenlet", "scipy": "scipy"},
-        "GPSampler(n_startup_trials=0), where there is no noise told so "
-        "(deterministic_objective=True), else its defaults, greenlet installed",
+        _OPTUNA_GP,
+        "GPSampler(n_startup_trials=0), else its defaults (noise is fitted, "
+        "deterministic_objective=False), greenlet installed",
     ),
     "optuna-tpe": Peer(
         optuna.tpe,
@@ -67,16 +70,8 @@ PEERS: dict[str, Peer | Isolated] = {
         "among them",
     ),
     "random": Peer(optuna.random, _OPTUNA, "Optuna's RandomSampler"),
-    "botorch": Peer(
-        botorch.run,
-        {"botorch": "botorch", "gpytorch": "gpytorch", **_TORCH},
-        botorch.SETTINGS,
-    ),
-    "skopt": Peer(
-        skopt.run,
-        {"scikit-optimize": "skopt", "scikit-learn": "sklearn"},
-        skopt.SETTINGS,
-    ),
+    "botorch": Peer(botorch.run, _BOTORCH, botorch.SETTINGS),
+    "skopt": Peer(skopt.run, _SKOPT, skopt.SETTINGS),
     "cma": Peer(cma.run, {"cma": "cma"}, cma.SETTINGS),
     "smac": Peer(
         smac.run, {"smac": "smac", "ConfigSpace": "ConfigSpace"}, smac.SETTINGS
@@ -94,5 +89,16 @@ PEERS: dict[str, Peer | Isolated] = {
         "double precision; trials are padded to powers of two, and what is compiled is "
         "kept for the next run, which saves time; the same up to rounding",
     ),
+    "optuna-gp-told": Peer(
+        optuna.gp_told,
+        _OPTUNA_GP,
+        "The same as optuna-gp, told that there is no noise: "
+        "deterministic_objective=True",
+    ),
+    "botorch-told": Peer(botorch.told, _BOTORCH, botorch.TOLD),
+    "skopt-told": Peer(skopt.told, _SKOPT, skopt.TOLD),
 }
 """By name; HEBO and Vizier pin old packages: each has an environment of its own."""
+
+TOLD = {"optuna-gp": "optuna-gp-told", "botorch": "botorch-told", "skopt": "skopt-told"}
+"""Peers that can be told that values are exact, and their names where they are told."""

@@ -35,11 +35,20 @@ def _run(objective: Objective, x0: np.ndarray, make_sampler: Any) -> None:
 
 def gp(objective: Objective, x0: np.ndarray, seed: int) -> None:
     """The Gaussian process."""
+    _gp(objective, x0, seed, told=False)
+
+
+def gp_told(objective: Objective, x0: np.ndarray, seed: int) -> None:
+    """The Gaussian process, which knows where there is no noise."""
+    _gp(objective, x0, seed, told=not objective.case.noisy)
+
+
+def _gp(objective: Objective, x0: np.ndarray, seed: int, told: bool) -> None:
     import torch
 
     torch.set_num_threads(1)
-    told = {"deterministic_objective": not objective.case.noisy}
-    _run(objective, x0, lambda of: of.GPSampler(seed=seed, n_startup_trials=0, **told))
+    options = {"n_startup_trials": 0, "deterministic_objective": told}
+    _run(objective, x0, lambda of: of.GPSampler(seed=seed, **options))
 
 
 def tpe(objective: Objective, x0: np.ndarray, seed: int) -> None:
