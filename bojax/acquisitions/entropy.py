@@ -211,7 +211,7 @@ def _minima_of(
         raise ValueError("belief: expected one with a space to search for minima in")
     draw, spread = jax.random.split(belief.key)
     paths = belief.posterior.sample(draw, num_minima, _NUM_FEATURES)
-    return sample_minima(paths, belief.space, spread)
+    return sample_minima(paths, belief.space.full_fidelity, spread)
 
 
 class MES(Acquisition):

@@ -173,6 +173,7 @@ def climb(
     """Where local searches from the best of each group end, and the values there."""
     starts = raw[_best_of_each(values, num_starts)]
     levels = space.num_levels
+    choices = bool(np.any(levels > 1))
     numeric = ~space.is_categorical & ((levels == 0) | (levels > _MANY_LEVELS))
     low, high = (0, 1) if bounds is None else bounds
     if space.constraints:
@@ -212,16 +213,16 @@ def climb(
                 end = _last_feasible(space, x, end)
             x = jax.vmap(space.project)(end)
             candidates.append(x[None])
-        if np.any(levels > 0):
+        if choices:
             candidates.append(_moves(space, x, bounds))
         candidates = jnp.concatenate(candidates)
         values = screen(acquisition, space, candidates)
         best = jnp.argmax(values)
         return candidates[best], values[best]
 
-    if not (space.constraints or np.any(levels > 0) or np.any(space.is_conditional)):
+    if not (space.constraints or choices or np.any(space.is_conditional)):
         return jax.vmap(slide)(starts)
-    rounds = _ROUNDS if np.any(levels > 0) else 1
+    rounds = _ROUNDS if choices else 1
     carry = (starts, jnp.zeros(starts.shape[0], starts.dtype))
     return jax.lax.fori_loop(0, rounds, lambda _, c: jax.vmap(better)(c[0]), carry)
 
@@ -259,7 +260,7 @@ def _moves(
     row, column, target, offset = [], [], [], []
     for point in range(q):
         for j, count in enumerate(space.num_levels):
-            if count == 0:
+            if count <= 1:
                 continue
             levels = space.levels[j]
             if levels is not None and (

@@ -246,6 +246,14 @@ def belief(posterior, space):
     return Belief(objectives, None, None, Trials.empty(4, 2), jax.random.key(0), space)
 
 
+def test_minima_are_sought_at_full_fidelity():
+    space = bojax.Space({"a": bojax.Float(0.0, 1.0), "s": bojax.Fidelity(0.1, 1.0)})
+    x = jnp.array([[0.2, 0.0], [0.6, 1.0], [0.9, 0.4]])
+    posterior = GP(space).condition(Dataset.of(x, jnp.array([-1.0, 0.5, 0.3])))
+    found = JES.of(belief(posterior, space), num_minima=4).minimizers
+    np.testing.assert_array_equal(space.at_full_fidelity(found), found)
+
+
 @pytest.mark.parametrize("cls", [MES, JES])
 def test_made_from_a_belief_it_knows_more_of_what_is_pending(cls, double):
     x, y = observations()
