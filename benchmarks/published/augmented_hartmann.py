@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.published.protocol import Protocol, main
-from bojax.acquisitions import UCB, AtFullFidelity, optimize
+from bojax.acquisitions import UCB, optimize
 from bojax.problems import augmented_hartmann
 from bojax.strategies import BayesOpt
 
@@ -28,11 +28,11 @@ measure = jax.jit(jax.vmap(PROBLEM.fn))
 def _recommended(state):
     """Where the posterior mean at full fidelity is least, over the whole space."""
     belief, _ = _STRATEGY.believe(state.memory.whole, state.trials, state.key)
-    mean = AtFullFidelity(UCB(belief.posterior, 0.0), SPACE)
     best = jnp.argsort(jnp.where(state.trials.done, state.trials.y[:, 0], jnp.inf))
     near = state.trials.x[best[:4]]
-    x, _ = optimize(mean, SPACE, state.key, near=near, num_starts=10)
-    return SPACE.at_full_fidelity(x[0])
+    mean, space = UCB(belief.posterior, 0.0), SPACE.full_fidelity
+    x, _ = optimize(mean, space, state.key, near=near, num_starts=10)
+    return x[0]
 
 
 def first_points(seed: int) -> jax.Array:

@@ -175,7 +175,7 @@ def failed(suite: str) -> str:
     """Peers that were not run, and runs that failed."""
     lines = []
     problems = scoring.load(suite)
-    for name in _RANKED:
+    for name in PEERS:
         stored = [key for key in store.load(name) if key[0] in problems]
         errors = {k: e for k, e in store.failures(name).items() if k[0] in problems}
         if errors:
@@ -183,7 +183,7 @@ def failed(suite: str) -> str:
             lines.append(
                 f"- {name}: {len(errors)} runs failed; {problem}, {seed}: {error}"
             )
-        elif not stored:
+        elif not stored and name in _RANKED:
             lines.append(f"- {name}: not run on this suite")
     return "\n".join(lines)
 

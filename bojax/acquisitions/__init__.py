@@ -27,7 +27,6 @@ from bojax.acquisitions.feasible import (
     log_probability_feasible as log_probability_feasible,
 )
 from bojax.acquisitions.knowledge import KG as KG
-from bojax.acquisitions.knowledge import AtFullFidelity as AtFullFidelity
 from bojax.acquisitions.mace import MACE as MACE
 from bojax.acquisitions.montecarlo import QUCB as QUCB
 from bojax.acquisitions.montecarlo import QLogEI as QLogEI

@@ -22,27 +22,6 @@ _NUM_NEAR = 64
 _NUM_SAMPLED = 32
 
 
-class AtFullFidelity(Acquisition):
-    """An acquisition that knows nothing of fidelities, at the highest.
-
-    Args:
-        acquisition: what is asked there.
-        space: where its fidelities are.
-    """
-
-    acquisition: Acquisition
-    space: Space = eqx.field(static=True)
-
-    @property
-    def logarithmic(self) -> bool:
-        """Whether values are logarithms."""
-        return self.acquisition.logarithmic
-
-    def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
-        """Value of evaluating the rows of `x` at full fidelity."""
-        return self.acquisition(self.space.at_full_fidelity(x))
-
-
 class _Recommendation(Acquisition):
     """Minus the posterior mean at full fidelity, in standard deviations of the data."""
 

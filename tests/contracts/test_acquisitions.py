@@ -83,9 +83,6 @@ MAKE = {
     "MES": lambda posterior: acquisitions.MES(posterior, minima(posterior)[1]),
     "JES": lambda posterior: acquisitions.JES(posterior, *minima(posterior)),
     "KG": lambda posterior: acquisitions.KG(posterior, SPACE, KEY, 3),
-    "AtFullFidelity": lambda posterior: acquisitions.AtFullFidelity(
-        acquisitions.LogEI(posterior, BEST), SPACE
-    ),
     "PerCost": lambda posterior: acquisitions.PerCost(
         acquisitions.LogEI(posterior, BEST), acquisitions.KnownCost(SPACE, dear)
     ),

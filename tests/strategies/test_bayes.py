@@ -15,6 +15,7 @@ from bojax.data import Outcome
 from bojax.strategies import BayesOpt, Sobol, TuRBO
 from bojax.surrogates import GP, priors
 from bojax.surrogates.outcomes import log_warp
+from tests.contracts.test_strategies import COSTLY
 
 BRANIN = problems.get("branin")
 BRANIN_SPACE = BRANIN.space
@@ -431,22 +432,9 @@ def test_nothing_is_computed_in_double_precision_for_single():
         assert arrays_in_double(jax.make_jaxpr(ask)(in_double).jaxpr)
 
 
-def affordable(values):
-    return values["layers"] * values["epochs"] - 18.5
-
-
 def test_an_acquisition_that_knows_no_fidelity_searches_at_the_highest():
     """Every configuration once, those alone that meet the constraint there."""
-    space = bojax.Space(
-        {
-            "epochs": bojax.Fidelity(1, 9),
-            "layers": bojax.Int(1, 3),
-            "kind": bojax.Categorical("p", "q"),
-            "warmup": bojax.Int(1, 2, when={"epochs": (1, 5)}),
-        },
-        constraints=[affordable],
-    )
-    strategy = BayesOpt(space, num_initial=2, acquisition=LogEI)
+    strategy = BayesOpt(COSTLY, num_initial=2, acquisition=LogEI)
     state = strategy.init(jax.random.key(0), 16)
     x = jnp.array([[0.1, 0.1, 0.2, 0.2], [0.4, 0.9, 0.8, 0.8]])
     state = strategy.observe(state, x, jnp.array([0.3, 0.5]))
@@ -454,7 +442,7 @@ def test_an_acquisition_that_knows_no_fidelity_searches_at_the_highest():
     for _ in range(4):
         points, state = strategy.ask(state)
         state = strategy.tell(state, points, jnp.sum(points.x**2, axis=1))
-        asked.append(space.decode(points.x[0]))
+        asked.append(COSTLY.decode(points.x[0]))
     each = [(layers, kind) for layers in (1, 2) for kind in ("p", "q")]
     expected = [{"epochs": 9, "layers": layers, "kind": kind} for layers, kind in each]
     assert sorted(asked, key=repr) == sorted(expected, key=repr)

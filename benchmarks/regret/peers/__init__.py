@@ -35,7 +35,7 @@ class Peer:
         """A digest of the adapter; name and version of each distribution."""
         source = inspect.getsource(inspect.getmodule(self.run) or self.run)
         digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-        rest = {name: None for name in (*self.packages, "numpy", "scipy")}
+        rest = dict.fromkeys((*self.packages, "numpy", "scipy"))
         return f"adapter@{digest} {versions(*rest)}"
 
 
