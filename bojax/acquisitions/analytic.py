@@ -90,6 +90,7 @@ class LogEI(Acquisition):
         """The acquisition for the next point of a run."""
         return cls(belief.posterior, belief.best_y)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Log expected improvement at the only row of `x`."""
         return log_expected_improvement(*self.posterior.marginal(x[0]), self.best_y)
@@ -111,6 +112,7 @@ class EI(Acquisition):
         """The acquisition for the next point of a run."""
         return cls(belief.posterior, belief.best_y)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Expected improvement at the only row of `x`."""
         return expected_improvement(*self.posterior.marginal(x[0]), self.best_y)
@@ -132,6 +134,7 @@ class PI(Acquisition):
         """The acquisition for the next point of a run."""
         return cls(belief.posterior, belief.best_y)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Probability of improvement at the only row of `x`."""
         return probability_of_improvement(*self.posterior.marginal(x[0]), self.best_y)
@@ -153,6 +156,7 @@ class UCB(Acquisition):
         """The acquisition for the next point of a run."""
         return cls(belief.posterior)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Upper confidence bound at the only row of `x`."""
         return upper_confidence_bound(*self.posterior.marginal(x[0]), self.beta)

@@ -45,6 +45,7 @@ class Average(Acquisition):
         """The batch with the rows that the first adds to it, which all then share."""
         return complete(jax.tree.map(lambda leaf: leaf[0], self.acquisition), x)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The average at a batch."""
         values = jax.vmap(lambda acquisition: acquisition(x))(self.acquisition)

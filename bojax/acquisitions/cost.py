@@ -86,6 +86,7 @@ class PerCost(Acquisition):
         """The rows of what is wrapped."""
         return complete(self.acquisition, x)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log gain of the batch per cost of its first row."""
         return self.acquisition(x) - self.log_cost(x[0])

@@ -7,6 +7,7 @@ rho the correlation of the value with its noisy observation, all here follows.
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,6 +138,7 @@ def truncation_information(
     return 0.5 * rho2 * gamma * ratio - _log_cdf(gamma) + c * ratio * expected
 
 
+@eqx.filter_jit
 def sample_minima(
     paths: Paths, space: Space, key: PRNGKeyArray
 ) -> tuple[Float[Array, "s d"], Float[Array, " s"]]:
@@ -255,6 +257,7 @@ class MES(Acquisition):
         """
         return cls(belief.posterior, _minima_of(belief, num_minima)[1])
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Information about the minimum, in nats, from the only row of `x`."""
         mean, variance = self.posterior.marginal(x[0])
@@ -328,6 +331,7 @@ class JES(Acquisition):
         """
         return cls(belief.posterior, *_minima_of(belief, num_minima))
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Information about the minimum, in nats, from the only row of `x`."""
         posterior = self.posterior

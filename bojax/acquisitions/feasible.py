@@ -1,5 +1,6 @@
 """Constraints that are measured: what is gained counts where they are met."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -58,6 +59,7 @@ class Feasible(Acquisition):
         """The rows of what is wrapped."""
         return complete(self.acquisition, x)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Value of evaluating the rows of `x`."""
         # What a one-shot acquisition would recommend is not evaluated.

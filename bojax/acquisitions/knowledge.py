@@ -28,6 +28,7 @@ class _Recommendation(Acquisition):
     posterior: GPPosterior
     space: Space = eqx.field(static=True)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         mean, _ = self.posterior.marginal(self.space.at_full_fidelity(x[0]))
         return (self.posterior.location - mean) / self.posterior.scale
@@ -163,6 +164,7 @@ class KG(Acquisition):
         best = jnp.argmin(mean + jnp.asarray(nodes, x.dtype)[:, None] * slope, axis=1)
         return jnp.concatenate([x, others[best]])
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, ""]:
         """Log knowledge gained by evaluating the first row of `x`."""
         if x.shape[0] != self.num_fantasies + 1:

@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -115,6 +116,7 @@ class MACE(Acquisition):
             ]
         )
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """The compromise at the only row of `x`."""
         gain = (self.criteria(x) - self.lowest) / self.extent - self.reference

@@ -7,6 +7,7 @@ of the last point of a batch, and no smooth stand-in for an improvement is neede
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -132,6 +133,7 @@ class QLogEI(Acquisition):
         best = jnp.where(jnp.isinf(best), belief.best_y, best)
         return cls(belief.posterior, best, belief.key)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log expected improvement of the rows of `x` together."""
         _check(self.base, x)
@@ -201,6 +203,7 @@ class QLogNEI(Acquisition):
         """The acquisition for the next point of a run."""
         return cls(belief.posterior, belief.key, feasible=belief.feasible)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log noisy expected improvement of the rows of `x` together."""
         _check(self.base, x)
@@ -270,6 +273,7 @@ class QUCB(Acquisition):
     def _width(self) -> Float[Array, ""]:
         return jnp.sqrt(self.beta * math.pi / 2)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Upper confidence bound of the rows of `x` together."""
         _check(self.base, x)

@@ -323,6 +323,7 @@ class QLogEHVI(Acquisition):
             belief.objectives, belief.corner, belief.key, feasible=belief.feasible
         )
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log expected hypervolume added by the rows of `x` together."""
         return self.gain(x)
@@ -378,6 +379,7 @@ class QLogNEHVI(Acquisition):
             belief.objectives, belief.corner, belief.key, feasible=belief.feasible
         )
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """Log expected hypervolume added by the rows of `x` together."""
         return self.gain(x)
@@ -455,6 +457,7 @@ class ParEGO(Acquisition):
         z = self.weights * (y - self.low) / self.span
         return jnp.max(z, axis=-1) + 0.05 * jnp.sum(z, axis=-1)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Log expected improvement at the only row of `x`."""
         mean, variance = jax.vmap(lambda draws: draws.marginal(x[0]))(self.draws)

@@ -67,6 +67,7 @@ class PiBO(Acquisition):
         """The rows of what is wrapped."""
         return complete(self.acquisition, x)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Float[Array, ""]:
         """The acquisition of the rows of `x`, and what is believed of each of them."""
         # What a one-shot acquisition would recommend is not evaluated.

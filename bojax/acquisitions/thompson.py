@@ -1,5 +1,6 @@
 """Thompson sampling: the minimum of one function that could be the objective."""
 
+import equinox as eqx
 from jaxtyping import Array, Float
 
 from bojax.acquisitions.base import Acquisition, Belief
@@ -48,6 +49,7 @@ class Thompson(Acquisition):
         posterior = belief.posterior.observed
         return cls(posterior, posterior.sample(belief.key, 1))
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """Minus the function's value at the only row of `x`."""
         return -self.path(x[0])[0]

@@ -1,5 +1,6 @@
 """Batches by an upper confidence bound, then by exploration of where it pays."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -87,6 +88,7 @@ class UCBPE(Acquisition):
         chance = jax.random.uniform(jax.random.fold_in(belief.key, 1))
         return cls(posterior, explore=begins ^ (chance >= otherwise))
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         """The bound, or what there is to explore, at the only row of `x`."""
         mean, variance = self.posterior.marginal(x[0])

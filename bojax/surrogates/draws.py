@@ -35,12 +35,14 @@ class Draws(eqx.Module):
         """Whether the covariance could be factorized: if not, everything is NaN."""
         return self.posterior.trusted
 
+    @eqx.filter_jit
     def marginal(
         self, x: Float[Array, " d"]
     ) -> tuple[Float[Array, " s"], Float[Array, ""]]:
         """Means at one point given each draw, and the variance that they share."""
         return self._each(lambda given: given.marginal(x))
 
+    @eqx.filter_jit
     def __call__(
         self, x: Float[Array, "q d"]
     ) -> tuple[Float[Array, "s q"], Float[Array, "q q"]]:
@@ -61,6 +63,7 @@ class Draws(eqx.Module):
         return jax.vmap(given, out_axes=(0, None))(self.white)
 
 
+@eqx.filter_jit
 def draw_pending(posterior: GPPosterior, base: Float[Array, "s n"]) -> Draws:
     """Draws of the values at pending points; the observations stay noisy.
 
@@ -86,6 +89,7 @@ def draw_pending(posterior: GPPosterior, base: Float[Array, "s n"]) -> Draws:
     )
 
 
+@eqx.filter_jit
 def draw_all(posterior: GPPosterior, base: Float[Array, "s n"]) -> Draws:
     """Draws of the values at all points observed and pending, without their noise.
 

@@ -149,6 +149,7 @@ class GP(Surrogate):
         """The same prior with other hyperparameters."""
         return eqx.tree_at(lambda gp: gp.parameters, self, parameters)
 
+    @eqx.filter_jit
     def log_likelihood(self, data: Dataset) -> Float[Array, ""]:
         """Log marginal likelihood of the standardized values."""
         data = standardized(data, *standardization(data.y, data.mask))
@@ -266,6 +267,7 @@ class GPPosterior(Posterior):
         cross = gram(self.parameters.kernel, x, points)
         return jnp.where(self.data.mask, cross, 0)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Normal:
         """Joint distribution of the noise-free values at the rows of `x`.
 
@@ -283,6 +285,7 @@ class GPPosterior(Posterior):
         )
         return Normal(self.location + self.scale * mean, covariance)
 
+    @eqx.filter_jit
     def marginal(
         self, x: Float[Array, " d"]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -294,16 +297,19 @@ class GPPosterior(Posterior):
         variance = _variance(self.scale, prior - projected @ projected, prior)
         return self.location + self.scale * mean, variance
 
+    @eqx.filter_jit
     def prior_variance(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
         """Variances of the noise-free values at the rows of `x` before any data."""
         kernel = self.parameters.kernel
         prior = jax.vmap(lambda x: kernel(x, x))(warped(self.parameters, x))
         return self.scale**2 * prior
 
+    @eqx.filter_jit
     def projected(self, x: Float[Array, "q d"]) -> Float[Array, "q n"]:
         """L^-1 k(X, x) for each row of `x`, of which `covariance` is made."""
         return self._cross(warped(self.parameters, x)) @ self.inverse_factor.T
 
+    @eqx.filter_jit
     def covariance(
         self,
         x: Float[Array, "q d"],
@@ -342,6 +348,7 @@ class GPPosterior(Posterior):
             believed=jnp.zeros_like(self.believed),
         )
 
+    @eqx.filter_jit
     def noise(self, x: Float[Array, "q d"]) -> Float[Array, " q"]:
         """Variance of the noise of an observation at the rows of `x`, as learned."""
         noise = jnp.full(x.shape[0], self.parameters.noise)
@@ -359,6 +366,7 @@ class GPPosterior(Posterior):
         mean = data.y - noise * alpha
         return data.x[jnp.argmin(jnp.where(data.mask, mean, jnp.inf))]
 
+    @eqx.filter_jit
     def leave_one_out(self) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Mean and variance of each observed value, predicted from all the others.
 
@@ -370,6 +378,7 @@ class GPPosterior(Posterior):
         variance = _squared(self.scale, 1 / precision)
         return self.data.y - self.scale * alpha / precision, variance
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, s: int, num_features: int = 1024) -> Paths:
         """Functions from the posterior: noise-free, and callable at any point.
 
@@ -395,6 +404,7 @@ class GPPosterior(Posterior):
             self.scale,
         )
 
+    @eqx.filter_jit
     def fantasize(self, x: Float[Array, "q d"], y: Float[Array, " q"]) -> "GPPosterior":
         """The posterior after more observations, in O(n^2) for each.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -51,6 +52,7 @@ class Mixture(Posterior):
         y = first.y + jnp.mean(y - first.y, axis=0)
         return dataclasses.replace(first, y=y)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "q d"]) -> Normal:
         """Joint mean and covariance of the noise-free values at the rows of `x`."""
         each = jax.vmap(lambda posterior: posterior(x))(self.components)
@@ -59,6 +61,7 @@ class Mixture(Posterior):
         between = apart.T @ apart / apart.shape[0]
         return Normal(mean, jnp.mean(each.covariance, axis=0) + between)
 
+    @eqx.filter_jit
     def marginal(
         self, x: Float[Array, " d"]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:

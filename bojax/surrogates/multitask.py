@@ -270,6 +270,7 @@ class MultiTask(Surrogate):
         weight = start.kernel.task_weight.at[0].set(0.0)
         return eqx.tree_at(lambda p: p.kernel.task_weight, start, weight)
 
+    @eqx.filter_jit
     def log_likelihood(self, data: Dataset) -> Float[Array, ""]:
         """Log marginal likelihood of the standardized values of all tasks."""
         return log_likelihood(_cast(self.parameters, data.y.dtype), self._all(data))

@@ -52,6 +52,7 @@ class Paths(eqx.Module):
     location: Float[Array, ""]
     scale: Float[Array, ""]
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, " d"]) -> Float[Array, " s"]:
         """Noise-free values of all functions at one point, in units of the data."""
         x = warped(self.parameters, x[None])
