@@ -5,7 +5,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4
+# Of a file in one process, tests share what they compile.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 export TIMEFORMAT := -- %0lR
 export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 
@@ -29,7 +30,7 @@ lint: $(VENV)/.installed
 	time $(BIN)/lint-imports --no-logo
 
 test: lint
-	time $(PYTEST) -m 'not long' --doctest-modules bojax
+	time $(PYTEST) -p tests.conftest --doctest-modules bojax
 	time $(PYTEST) -m 'not long' --durations 10
 
 test-long: $(VENV)/.installed

@@ -251,6 +251,7 @@ def objective(x):
 measure = jax.jit(jax.vmap(objective))
 
 
+@pytest.mark.long
 def test_bayesian_optimization_mixes_fidelities_and_recommends_the_full_one():
     strategy = BayesOpt(EPOCHS, num_initial=4)
     state = strategy.init(jax.random.key(0), 32)

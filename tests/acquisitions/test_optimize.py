@@ -138,7 +138,7 @@ def test_a_box_bounds_discrete_columns_too():
         np.testing.assert_allclose(x[0], [*best, 0.5, end], atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_finds_what_scipy_finds_from_twenty_starts(double):
     """At the settings with which `BayesOpt` calls it."""
     rng = np.random.default_rng(0)

@@ -20,6 +20,7 @@ def belief(space, key, x, y, pending=None):
     return Belief(objectives, None, None, Trials.empty(4, x.shape[1]), key, space)
 
 
+@pytest.mark.long
 def test_a_level_is_chosen_as_often_as_it_is_the_best():
     everything = jnp.asarray(LEVELS.enumerate(10))
     x, y = everything[jnp.array([0, 3])], jnp.array([0.0, 1.0])

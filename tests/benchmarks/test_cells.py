@@ -60,6 +60,7 @@ def test_masked_it_is_the_network_of_the_cell(config):
     np.testing.assert_allclose(logits, expected, atol=2e-4)
 
 
+@pytest.mark.long
 def test_an_entry_can_be_trained_again():
     """Other seeds come out where the table says; a poor cell is not a good one."""
     table = problems.cells()

@@ -15,7 +15,7 @@ from bojax.strategies import BayesOpt
 from bojax.surrogates import GP, Bayesian, Best, Deep, MultiTask, Surrogate, saas
 
 SPACE = bojax.Space({"a": bojax.Float(0.0, 1.0), "b": bojax.Float(0.0, 1.0)})
-CAPACITY = 12
+CAPACITY = 32
 
 
 def earlier():
@@ -175,7 +175,7 @@ def test_serves_bayesian_optimization_alone_in_batches_and_with_pending(name):
 BAD = {
     "constant": (QUERY, np.full(4, 3.0)),
     "huge": (QUERY, np.array([1e300, -1e300, 1e299, 0.0])),
-    "identical points": (np.full((100, 2), 0.3), np.linspace(0, 1, 100)),
+    "identical points": (np.full((CAPACITY, 2), 0.3), np.linspace(0, 1, CAPACITY)),
     "two": (QUERY[:2], np.array([0.0, 1.0])),
 }
 
@@ -186,8 +186,9 @@ def test_bad_data_has_a_sound_answer(name, kind):
     with jax.enable_x64(True):
         x, y = (jnp.asarray(each) for each in BAD[kind])
         surrogate = SURROGATES[name]()
-        table = Dataset.of(x, y, capacity=128)
-        _, normal, best_y = compiled(surrogate, table, jax.random.key(0), True)
+        table = Dataset.of(x, y, capacity=CAPACITY)
+        afresh = jnp.asarray(True)
+        _, normal, best_y = compiled(surrogate, table, jax.random.key(0), afresh)
         assert bool(jnp.all(jnp.isfinite(normal.mean)))
         assert best_y == y.min()
         span = y.max() / 2 - y.min() / 2

@@ -41,7 +41,6 @@ def traces(monkeypatch):
     return counts
 
 
-@pytest.mark.slow
 def test_two_hundred_trials_compile_once_for_each_bucket(traces):
     strategy = BayesOpt(SPACE)
     state = strategy.init(jax.random.key(0), bucket(1))

@@ -170,7 +170,7 @@ def calibration(method, model):
     return [np.asarray(each) for each in ranks(jax.random.key(7))]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("method", [importance, smc], ids=["importance", "smc"])
 def test_it_is_calibrated_on_its_own_prior(method):
     rank, k, *_ = calibration(method, LCPFN_PRIOR)
@@ -184,7 +184,7 @@ def test_the_ensemble_is_calibrated_on_its_own_prior():
     assert scipy.stats.kstest(rank, "uniform").pvalue > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_importance_and_smc_agree_where_weights_have_no_tail():
     _, k, one, spread, _ = calibration(importance, LCPFN_PRIOR)
     _, _, other, *_ = calibration(smc, LCPFN_PRIOR)
@@ -300,7 +300,7 @@ def test_the_correction_has_the_generators_probabilities():
         assert off < 5 * error, f"region {number}: {off / error:.1f} errors"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_importance_and_smc_agree_on_quantiles_of_four_curves():
     def quantiles(method):
         rows = calibration(method, LCPFN_PRIOR)

@@ -105,6 +105,7 @@ def test_a_wall_cuts_the_posterior():
     np.testing.assert_allclose(height.mean(), math.sqrt(2 / math.pi), atol=error)
 
 
+@pytest.mark.long
 def test_a_floor_of_the_noise_is_known_to_chains_too():
     spread = {}
     for size in (None, 25):
@@ -136,7 +137,7 @@ def test_curves_of_one_bucket_share_a_compilation(monkeypatch):
     assert len(traces) == once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_original_chain_keeps_its_constraints_and_follows_a_clean_curve():
     x = np.arange(1.0, 41)
     noise = 0.005 * np.random.default_rng(0).normal(size=40)

@@ -385,6 +385,7 @@ def hopeless_or_not(config):
         yield config["level"] + 0.3 / step
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_study_saves_epochs(sign):
     def objective(config):

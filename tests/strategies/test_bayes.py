@@ -209,7 +209,7 @@ def test_where_trials_fail_is_learned():
     y = jnp.where(x[:, 0] > 0.6, jnp.nan, line(x))
     state = strategy.observe(strategy.init(jax.random.key(0), CAPACITY), x, y)
     fit = state.memory.whole
-    belief, _ = strategy.believe(fit, state.trials, jax.random.key(0))
+    belief, _ = eqx.filter_jit(strategy.believe)(fit, state.trials, jax.random.key(0))
     at = jnp.array([[0.1], [0.5], [0.7], [0.95]])
     log_probability = jax.vmap(
         lambda x: log_probability_feasible(belief.constraints, x)
@@ -254,7 +254,6 @@ def test_pending_points_are_respected(strategy):
     assert min(apart) > 0.01
 
 
-@pytest.mark.slow
 def test_a_batch_is_what_asking_one_by_one_is():
     """But for the fit, which a batch shares: its points differ a little."""
     # Near a maximum, single precision could not tell where two programs put it.
@@ -381,7 +380,6 @@ def training(x):
     )
 
 
-@pytest.mark.slow
 def test_conditional_spaces():
     strategy = BayesOpt(MIXED)
     state = play(strategy, strategy.init(jax.random.key(1), CAPACITY), 40, training)

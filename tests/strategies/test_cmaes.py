@@ -20,6 +20,7 @@ def valley(x, key=None):
     return jnp.sum(z**2 * 10.0 ** jnp.arange(0, 2.5, 0.5))
 
 
+@pytest.mark.long
 def test_it_descends_a_valley():
     keys = jax.random.split(jax.random.key(0), 4)
     ours, theirs = (

@@ -1,5 +1,6 @@
 """Parzen estimators are densities on the tree of a space."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,13 +28,21 @@ FINITE = bojax.Space(
 )
 
 
+estimator = eqx.filter_jit(Parzen.of)
+
+
+@eqx.filter_jit
+def log_densities(density, x):
+    return jax.vmap(density.log_density)(x)
+
+
 def estimate(space, n, weight=None, seed=0):
     x = space.sample(jax.random.key(seed), n)
-    return Parzen.of(space, x, jnp.ones(n, x.dtype) if weight is None else weight)
+    return estimator(space, x, jnp.ones(n, x.dtype) if weight is None else weight)
 
 
 def relative(density, x):
-    return np.exp(np.asarray(jax.vmap(density.log_density)(x), float))
+    return np.exp(np.asarray(log_densities(density, x), float))
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +88,7 @@ def test_on_a_finite_space_it_sums_to_one_and_draws_follow_it():
 def test_a_kernel_is_a_truncated_normal(joint, widths):
     space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
     x = jnp.array([[0.2], [0.5], [0.6]])
-    density = Parzen.of(space, x, jnp.ones(3), joint)
+    density = estimator(space, x, jnp.ones(3), joint)
     grid = np.linspace(0, 1, 7)
     expected = np.ones(7)
     for center, gap in zip((0.2, 0.5, 0.6), widths, strict=True):
@@ -96,7 +105,7 @@ def test_joint_densities_of_more_columns_have_wider_kernels():
     widths = []
     for count in (1, 6):
         space = bojax.Space({name: bojax.Float(0.0, 1.0) for name in names[:count]})
-        density = Parzen.of(space, jnp.tile(x, (1, count)), jnp.ones(40))
+        density = estimator(space, jnp.tile(x, (1, count)), jnp.ones(40))
         widths.append(float(density.width[0, 0]))
     np.testing.assert_allclose(widths, [0.2 / 40**0.2, 0.2 / 40**0.1], rtol=1e-6)
 
@@ -131,7 +140,7 @@ def test_trials_of_another_branch_say_nothing_of_a_column():
         ]
     )
     weight = jnp.array([0.0, 1.0, 1.0])
-    density = Parzen.of(TREE, jnp.asarray(x), weight)
+    density = estimator(TREE, jnp.asarray(x), weight)
     at = [
         TREE.encode({"kind": "p", "depth": 2, "rate": rate}) for rate in (1e-4, 0.01, 1)
     ]
@@ -141,24 +150,25 @@ def test_trials_of_another_branch_say_nothing_of_a_column():
 
 def test_padding_changes_nothing():
     x = TREE.sample(jax.random.key(0), 6)
-    short = Parzen.of(TREE, x, jnp.ones(6))
+    short = estimator(TREE, x, jnp.ones(6))
     padded = jnp.concatenate([x, TREE.sample(jax.random.key(1), 5)])
-    long = Parzen.of(TREE, padded, jnp.where(jnp.arange(11) < 6, 1.0, 0.0))
+    long = estimator(TREE, padded, jnp.where(jnp.arange(11) < 6, 1.0, 0.0))
     at = TREE.sample(jax.random.key(2), 20)
     np.testing.assert_allclose(relative(long, at), relative(short, at), rtol=1e-12)
     for method in ("sample", "sample_marginals"):
         key = jax.random.key(4)
         np.testing.assert_allclose(
-            getattr(long, method)(key), getattr(short, method)(key), atol=1e-12
+            *(eqx.filter_jit(getattr(each, method))(key) for each in (long, short)),
+            atol=1e-12,
         )
 
 
 def test_marginals_are_the_density_where_there_is_one_column():
     space = bojax.Space({"a": bojax.Int(1, 9)})
     density = estimate(space, 5)
-    for x in space.enumerate(9):
-        x = jnp.asarray(x)
-        np.testing.assert_allclose(density.log_marginals(x)[0], density.log_density(x))
+    x = jnp.asarray(space.enumerate(9))
+    marginals = jax.jit(jax.vmap(density.log_marginals))(x)
+    np.testing.assert_allclose(marginals[:, 0], log_densities(density, x))
 
 
 def test_without_trials_it_is_uniform():

@@ -136,6 +136,7 @@ def test_a_failure_is_as_bad_as_the_worst_and_never_poisons_the_policy():
     assert float(state.memory.worst) == -1
 
 
+@pytest.mark.long
 @each
 def test_it_learns_a_choice_that_depends_on_another(name):
     """Only the recurrent policy can tell apart what is good with p and with q."""

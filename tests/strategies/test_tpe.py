@@ -34,6 +34,7 @@ def branches(x, key):
     return each[values["kind"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("multivariate", [True, False])
 def test_finds_the_branch_and_the_value_in_it(multivariate):
     keys = jax.random.split(jax.random.key(0), 8)

@@ -1,5 +1,6 @@
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -229,7 +230,7 @@ def test_under_noise_the_luckiest_is_neither_recommended_nor_the_center():
     trials = state.trials
     assert int(jnp.argmin(jnp.where(trials.done, trials.y[:, 0], jnp.inf))) == 11
     assert abs(float(strategy.recommend(state).x[0]) - 0.3) < 0.15
-    belief, fit = strategy.model.believe(fit, trials, state.key)
+    belief, fit = eqx.filter_jit(strategy.model.believe)(fit, trials, state.key)
     center = _order(strategy._denoised(trials, belief, fit))[0]
     assert abs(float(trials.x[center, 0]) - 0.3) < 0.15
 
@@ -240,6 +241,6 @@ def test_without_noise_values_are_believed():
         state.trials, y=jnp.sum((state.trials.x - 0.3) ** 2, axis=1, keepdims=True)
     )
     fit = strategy.model.unfitted(trials)
-    belief, fit = strategy.model.believe(fit, trials, state.key)
+    belief, fit = eqx.filter_jit(strategy.model.believe)(fit, trials, state.key)
     found = strategy._denoised(trials, belief, fit)
     np.testing.assert_array_equal(found.y, trials.y)

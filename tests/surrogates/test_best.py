@@ -44,6 +44,7 @@ def data(fn, n=14):
 CASES = [(lambda x: 3 * x, 0), (lambda x: np.sin(25 * x), 1)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["evidence", "leave-one-out"])
 def test_chooses_what_made_the_data(by):
     with jax.enable_x64(True):

@@ -146,6 +146,7 @@ every_choice = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.long
 @every_choice
 def test_reaches_what_scipy_reaches_from_eight_starts(choice, compiled, fits):
     with jax.enable_x64(True):

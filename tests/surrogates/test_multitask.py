@@ -49,6 +49,7 @@ def alone():
         return errors(lambda: GP(SPACE))
 
 
+@pytest.mark.long
 def test_a_shifted_task_helps(alone):
     with jax.enable_x64(True):
         earlier = task(50, 40, shift=0.05)
@@ -64,6 +65,20 @@ def test_an_unrelated_task_does_not_hurt_much(alone):
     assert np.median(misled) < 1.25 * np.median(alone)
 
 
+@eqx.filter_jit
+def written_out(model, data, x):
+    """The joint normal of all tasks, standardized."""
+    everything = with_excess(model.parameters, model._all(data))
+    residual, covariance = joint(model.parameters, everything)
+    points = multitask._of_task(x, 0)
+    kernel = model.parameters.kernel
+    cross = kernel.gram(points, everything.x)
+    mean = jax.vmap(model.parameters.mean)(points)
+    mean = mean + cross @ jnp.linalg.solve(covariance, residual)
+    rest = kernel.gram(points, points) - cross @ jnp.linalg.solve(covariance, cross.T)
+    return mean, rest
+
+
 def test_conditioning_in_two_steps_is_conditioning_on_everything():
     with jax.enable_x64(True):
         model = MultiTask(GP(SPACE), [task(1, 6), task(2, 5)], rank=2)
@@ -75,17 +90,7 @@ def test_conditioning_in_two_steps_is_conditioning_on_everything():
         data, x = task(3, 7), task(4, 4).x
         posterior = model.condition(data)
         found = posterior(x)
-        # Written out: the joint normal of all tasks.
-        everything = with_excess(model.parameters, model._all(data))
-        residual, covariance = joint(model.parameters, everything)
-        points = multitask._of_task(x, 0)
-        kernel = model.parameters.kernel
-        cross = kernel.gram(points, everything.x)
-        mean = jax.vmap(model.parameters.mean)(points)
-        mean = mean + cross @ jnp.linalg.solve(covariance, residual)
-        rest = kernel.gram(points, points) - cross @ jnp.linalg.solve(
-            covariance, cross.T
-        )
+        mean, rest = written_out(model, data, x)
         np.testing.assert_allclose(
             found.mean, posterior.location + posterior.scale * mean, rtol=1e-7
         )

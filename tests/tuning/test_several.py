@@ -210,6 +210,7 @@ def test_stopping_rules_are_for_one_objective(space, strategy):
 LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reference", [None, [-9.0, -9.0]])
 def test_the_model_finds_the_ends_of_a_front(reference):
     """With a reference of its own, and with one that nothing can reach."""
