@@ -304,6 +304,7 @@ def _cast(tree, dtype):
     )
 
 
+@eqx.filter_jit
 def _prepared(data: Dataset, task: int, outcome: Callable) -> Dataset:
     """A source's rows, mapped and standardized, with the task as their last column."""
     y, variance = outcome(data.y, data.variance, data.mask)

@@ -231,6 +231,7 @@ def test_a_posterior_can_be_pickled():
     assert again.update(0.3).mean(30).shape == (1,)
 
 
+@pytest.mark.long
 def test_known_drops_and_a_known_validation_set():
     model = curves.Robust(drops=(20.0,), validation_size=100)
     posterior = fit(loss(noise=0.0), HORIZON, model=model)

@@ -50,6 +50,7 @@ def test_logits_are_those_of_each_network():
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.long
 def test_training_is_that_of_each_network_alone():
     population = stack(NETWORKS, STATES)
     halfway, memory = train(population, OPTIMIZER, IMAGES, LABELS, BATCHES[:6])

@@ -26,6 +26,7 @@ def test_it_is_of_every_cell_and_small():
     assert len(path.read_bytes()) < 300_000
 
 
+@pytest.mark.long
 def test_cells_that_compute_the_same_have_the_same_entries():
     seen = {}
     for level, kinds in zip(

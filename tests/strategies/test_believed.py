@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import bojax
 from bojax.acquisitions import Prior
@@ -22,6 +23,7 @@ LINE = bojax.Space({"a": bojax.Float(0.0, 1.0)})
 DICE = bojax.Space({"a": bojax.Int(1, 5)})
 
 
+@pytest.mark.long
 def test_every_second_of_the_first_points_is_a_draw_from_the_prior():
     strategy = BayesOpt(LINE, prior=near_a_third, num_initial=400)
     points, _ = strategy.ask(strategy.init(jax.random.key(0), capacity=512), 400)

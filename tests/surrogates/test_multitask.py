@@ -19,7 +19,7 @@ SPACE = BRANIN.space
 def task(seed, n, shift=0.0, fn=None):
     x = jnp.asarray(np.random.default_rng(seed).uniform(size=(n, 2)))
     fn = BRANIN.fn if fn is None else fn
-    return Dataset.of(x, jax.vmap(fn)(jnp.clip(x + shift, 0, 1)))
+    return Dataset.of(x, jax.jit(jax.vmap(fn))(jnp.clip(x + shift, 0, 1)))
 
 
 @eqx.filter_jit

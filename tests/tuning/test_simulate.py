@@ -47,6 +47,7 @@ def test_a_simulated_run_is_the_one_of_a_study(space, make):
     np.testing.assert_allclose(history.y, values, rtol=0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_so_it_is_with_a_model_that_learns():
     space = bojax.Space({"a": bojax.Float(0.0, 1.0)})
     strategy = BayesOpt(space, num_initial=3)
