@@ -28,7 +28,6 @@ class _Recommendation(Acquisition):
     posterior: GPPosterior
     space: Space = eqx.field(static=True)
 
-    @eqx.filter_jit
     def __call__(self, x: Float[Array, "1 d"]) -> Float[Array, ""]:
         mean, _ = self.posterior.marginal(self.space.at_full_fidelity(x[0]))
         return (self.posterior.location - mean) / self.posterior.scale

@@ -1,7 +1,8 @@
 """The exact Gaussian process on padded data."""
 
 import dataclasses
-from typing import Any, Literal
+import operator
+from typing import Any, Literal, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -378,8 +379,9 @@ class GPPosterior(Posterior):
         variance = _squared(self.scale, 1 / precision)
         return self.data.y - self.scale * alpha / precision, variance
 
-    @eqx.filter_jit
-    def sample(self, key: PRNGKeyArray, s: int, num_features: int = 1024) -> Paths:
+    def sample(
+        self, key: PRNGKeyArray, s: SupportsIndex, num_features: SupportsIndex = 1024
+    ) -> Paths:
         """Functions from the posterior: noise-free, and callable at any point.
 
         Args:
@@ -394,8 +396,8 @@ class GPPosterior(Posterior):
         """
         return draw(
             key,
-            s,
-            num_features,
+            operator.index(s),
+            operator.index(num_features),
             self.parameters,
             self.data,
             self.inverse_factor,

@@ -91,6 +91,7 @@ def _prior(
     )
 
 
+@eqx.filter_jit
 def draw(
     key: PRNGKeyArray,
     s: int,

@@ -168,14 +168,13 @@ def test_a_scalar_with_a_finite_slope_that_compiles_and_batches(name, x64):
 
 
 @every
-def test_compiled_is_as_written(name):
-    with jax.enable_x64(True):
-        acquisition, x = make(name, posterior()), query(name)
-        written = type(acquisition).__call__.__wrapped__(acquisition, x[0])
-        assert written.shape == ()
-        np.testing.assert_allclose(
-            batched(acquisition, x)[0][0], written, rtol=1e-10, atol=1e-10
-        )
+def test_compiled_is_as_written(name, x64):
+    acquisition, x = make(name, posterior()), query(name)
+    written = type(acquisition).__call__.__wrapped__(acquisition, x[0])
+    assert written.shape == ()
+    tolerance = 1e-10 if x64 else 1e-4
+    values, _ = batched(acquisition, x)
+    np.testing.assert_allclose(values[0], written, rtol=tolerance, atol=tolerance)
 
 
 @every

@@ -76,13 +76,14 @@ def test_a_kernel_without_features_is_named():
         posterior.sample(jax.random.key(0), 1)
 
 
-def test_counts_are_positive():
+def test_counts_are_positive_integers_of_any_kind():
     gp = GP(bojax.Space({"a": bojax.Float(0.0, 1.0)}))
     posterior = gp.condition(Dataset.of(jnp.full((1, 1), 0.5), jnp.zeros(1)))
     with pytest.raises(ValueError, match="s: expected at least 1, got 0"):
         posterior.sample(jax.random.key(0), 0)
     with pytest.raises(ValueError, match="num_features: expected at least 1, got -1"):
         posterior.sample(jax.random.key(0), 1, num_features=-1)
+    assert len(posterior.sample(jax.random.key(0), np.int64(3), np.int64(16))) == 3
 
 
 def conditioned(gp, space, pending=0, noise=1e-2, seed=0):
